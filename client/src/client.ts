@@ -1,0 +1,61 @@
+/** Types of the seed API: what `/api` answers and what the WebSocket sends, exactly as documented. */
+
+/** One mail as `getmails` lists it. */
+export interface SeedMail {
+  /** Strictly increasing per user in the order of storing; the value of `since` to go on from. */
+  id: number;
+  mail_from: string;
+  /** Envelope recipient, with its plus tag. */
+  mail_to: string;
+  subject: string;
+  /** Text part, or the HTML part turned into text. */
+  content: string;
+  /** `YYYY-MM-DD HH:MM:SS` in the server's configured time zone. */
+  received_at: string;
+}
+
+/** Answer of `getmails`. */
+export interface SeedMailList {
+  success: true;
+  count: number;
+  /** Newest first. */
+  data: SeedMail[];
+}
+
+/** Answer of `action=mailboxes`. */
+export interface SeedMailboxes {
+  success: true;
+  /** Addresses, comma separated. */
+  address: string;
+}
+
+/** Answer of `action=create_temp_mailbox`. */
+export interface SeedTempMailbox {
+  success: true;
+  mail: string;
+}
+
+/** Answer of `action=delete_temp_mailbox`. */
+export interface SeedDeleted {
+  success: true;
+  message: "Temp mailbox deleted";
+}
+
+/** Every refusal under `/api`. */
+export interface SeedError {
+  success: false;
+  error: string;
+  /** Stable name to branch on; `docs/errors.md` lists them. */
+  code: string;
+}
+
+/** One WebSocket frame: one mail. */
+export interface SeedPush {
+  /** The same id as in `getmails`. */
+  id: number;
+  from: string;
+  to: string;
+  subject: string;
+  content: string;
+  received_at: string;
+}
