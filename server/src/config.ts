@@ -1,0 +1,255 @@
+import { readFileSync } from "node:fs";
+import { parse as parseYaml } from "yaml";
+import { parseAddress, parseDomain } from "./address.ts";
+import { settings, type Setting, type SettingName } from "./settings.ts";
+import { suggest } from "./suggest.ts";
+
+type Value<K extends SettingName> = (typeof settings)[K] extends { choices: readonly (infer Choice)[] }
+  ? Choice
+  : (typeof settings)[K]["kind"] extends "port" | "count" | "bytes" | "duration"
+    ? number
+    : K extends "bootstrap_key"
+      ? string | null
+      : string;
+
+/** A value for every key of {@link settings}: durations in milliseconds, sizes in bytes, domains and addresses canonical. */
+export type Config = { readonly [K in SettingName]: Value<K> };
+
+/** Where a value came from, for `catmails config`. */
+export type Origin = "flag" | "environment" | "file" | "default";
+
+export interface LoadedConfig {
+  config: Config;
+  origins: Record<SettingName, Origin>;
+  /** The file that was read, if any. */
+  file: string | null;
+}
+
+/** Wrong configuration: one line that says what, where and what would be right. */
+export class ConfigError extends Error {
+  override name = "ConfigError";
+}
+
+export interface ConfigSources {
+  /** Values of command line flags by setting name. */
+  flags?: Readonly<Record<string, string | undefined>>;
+  env?: Readonly<Record<string, string | undefined>>;
+  /** A file that must exist; without it `catmails.yaml` in `cwd` is read when it is there. */
+  file?: string | undefined;
+  cwd?: string;
+}
+
+const names = Object.keys(settings) as SettingName[];
+
+/** Reads all sources; flags win over environment, then file, then defaults. Throws {@link ConfigError} for the first fault. */
+export function loadConfig(sources: ConfigSources): LoadedConfig {
+  const file = readConfigFile(sources.file, sources.cwd ?? ".");
+  const env = readEnvironment(sources.env ?? {});
+  const raw = new Map<SettingName, { text: string; origin: Origin; where: string }>();
+  for (const name of names) {
+    const flag = sources.flags?.[name];
+    const fromEnv = env.get(name);
+    const fromFile = file.values.get(name);
+    if (flag !== undefined) raw.set(name, { text: flag, origin: "flag", where: flagOf(name) });
+    else if (fromEnv !== undefined) raw.set(name, { ...fromEnv, origin: "environment" });
+    else if (fromFile !== undefined)
+      raw.set(name, { text: fromFile, origin: "file", where: `${name} in ${file.path}` });
+  }
+  return { config: resolve(raw), origins: originsOf(raw), file: file.path };
+}
+
+/** Name of the command line flag of a setting. */
+export function flagOf(name: SettingName): string {
+  return `--${name.replaceAll("_", "-")}`;
+}
+
+/** Name of the environment variable of a setting. */
+export function variableOf(name: SettingName): string {
+  return `CATMAILS_${name.toUpperCase()}`;
+}
+
+type RawValues = Map<SettingName, { text: string; origin: Origin; where: string }>;
+
+function originsOf(raw: RawValues): Record<SettingName, Origin> {
+  return Object.fromEntries(names.map((name) => [name, raw.get(name)?.origin ?? "default"])) as Record<
+    SettingName,
+    Origin
+  >;
+}
+
+function resolve(raw: RawValues): Config {
+  const values = new Map<SettingName, string | number | null>();
+  for (const name of names) {
+    const setting: Setting = settings[name];
+    const given = raw.get(name);
+    if (given !== undefined) values.set(name, parseSetting(setting, given.text, given.where));
+    else values.set(name, setting.fallback === null ? null : parseSetting(setting, setting.fallback, name));
+  }
+  const domain = values.get("domain") as string;
+  if (values.get("smtp_hostname") === null) values.set("smtp_hostname", domain);
+  if (values.get("temp_domain") === null) values.set("temp_domain", `temp.${domain}`);
+  if (values.get("bootstrap_mail") === null) values.set("bootstrap_mail", `demo@${domain}`);
+  checkTimeZone(values.get("time_zone") as string);
+  checkBootstrapKey(values.get("bootstrap_key") as string | null);
+  return Object.fromEntries(values) as unknown as Config;
+}
+
+function readEnvironment(
+  env: Readonly<Record<string, string | undefined>>,
+): Map<SettingName, { text: string; where: string }> {
+  const found = new Map<SettingName, { text: string; where: string }>();
+  for (const [variable, text] of Object.entries(env)) {
+    if (!variable.startsWith("CATMAILS_") || text === undefined || text === "") continue;
+    const key = variable.slice("CATMAILS_".length).toLowerCase();
+    const name = key.endsWith("_file") && !isName(key) ? key.slice(0, -"_file".length) : key;
+    if (!isName(name) || (name !== key && settings[name].kind !== "secret")) {
+      throw new ConfigError(`Unknown environment variable ${variable}.${suggest(variable, names.map(variableOf))}`);
+    }
+    if (name === key) found.set(name, { text, where: variable });
+    else if (!found.has(name) && !env[variableOf(name)])
+      found.set(name, { text: readSecretFile(variable, text), where: variable });
+  }
+  return found;
+}
+
+function readSecretFile(variable: string, path: string): string {
+  try {
+    return readFileSync(path, "utf8").trim();
+  } catch (error) {
+    throw new ConfigError(`${variable}: cannot read ${path} (${codeOf(error)}).`);
+  }
+}
+
+function readConfigFile(
+  given: string | undefined,
+  cwd: string,
+): { path: string | null; values: Map<SettingName, string> } {
+  const path = given ?? `${cwd}/catmails.yaml`;
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    if (given === undefined && codeOf(error) === "ENOENT") return { path: null, values: new Map() };
+    throw new ConfigError(`Cannot read the configuration file ${path} (${codeOf(error)}).`);
+  }
+  return { path, values: readYaml(text, path) };
+}
+
+function readYaml(text: string, path: string): Map<SettingName, string> {
+  let document: unknown;
+  try {
+    document = parseYaml(text) ?? {};
+  } catch (error) {
+    throw new ConfigError(
+      `${path} is not valid YAML: ${error instanceof Error ? error.message.split("\n")[0] : "unreadable"}`,
+    );
+  }
+  if (typeof document !== "object" || document === null || Array.isArray(document)) {
+    throw new ConfigError(`${path} must hold one mapping of keys to values.`);
+  }
+  const values = new Map<SettingName, string>();
+  for (const [key, value] of Object.entries(document)) {
+    if (!isName(key)) throw new ConfigError(`Unknown key ${key} in ${path}.${suggest(key, names)}`);
+    if (typeof value !== "string" && typeof value !== "number")
+      throw new ConfigError(`${key} in ${path} must be a text or a number.`);
+    values.set(key, String(value));
+  }
+  return values;
+}
+
+function isName(key: string): key is SettingName {
+  return Object.hasOwn(settings, key);
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "unreadable";
+}
+
+function parseSetting(setting: Setting, text: string, where: string): string | number {
+  const value = parsers[setting.kind](text.trim(), setting);
+  if (value === null)
+    throw new ConfigError(
+      `${where}: ${setting.kind === "secret" ? "the value" : `"${text}"`} is not ${expected(setting)}.`,
+    );
+  if (typeof value === "number" && value < (setting.min ?? 0))
+    throw new ConfigError(`${where}: "${text}" is too small.`);
+  return value;
+}
+
+const nonEmpty = (text: string): string | null => (text === "" ? null : text);
+
+const parsers: Record<Setting["kind"], (text: string, setting: Setting) => string | number | null> = {
+  text: nonEmpty,
+  secret: nonEmpty,
+  path: nonEmpty,
+  host: nonEmpty,
+  port: (text) => (/^\d{1,5}$/.test(text) && Number(text) <= 65535 ? Number(text) : null),
+  count: (text) => (/^\d{1,12}$/.test(text) ? Number(text) : null),
+  bytes: parseBytes,
+  duration: parseDuration,
+  domain: parseDomain,
+  address: (text) => parseAddress(text)?.text ?? null,
+  choice: (text, setting) => (setting.choices?.includes(text) ? text : null),
+};
+
+function expected(setting: Setting): string {
+  const forms: Record<Setting["kind"], string> = {
+    text: "a text",
+    secret: "a usable secret",
+    path: "a path",
+    host: "an address to listen on",
+    port: "a port from 0 to 65535",
+    count: "a whole number",
+    bytes: "a size such as 512, 64KiB or 25MiB",
+    duration: "a duration such as 30s, 5m, 24h, 30d or 0",
+    domain: "a domain name",
+    address: "a mail address",
+    choice: `one of ${setting.choices?.join(", ") ?? ""}`,
+  };
+  return forms[setting.kind];
+}
+
+const byteUnits: Record<string, number> = {
+  "": 1,
+  b: 1,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  kib: 1024,
+  mib: 1024 ** 2,
+  gib: 1024 ** 3,
+};
+const timeUnits: Record<string, number> = { ms: 1, "": 1000, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Bytes of `512`, `64KiB`, `25MiB`, `1GB`; `null` for anything else. */
+export function parseBytes(text: string): number | null {
+  return parseWithUnit(text, byteUnits);
+}
+
+/** Milliseconds of `500ms`, `30` or `30s`, `5m`, `24h`, `30d`; `null` for anything else. */
+export function parseDuration(text: string): number | null {
+  return parseWithUnit(text, timeUnits);
+}
+
+function parseWithUnit(text: string, units: Record<string, number>): number | null {
+  const match = /^(\d{1,12}(?:\.\d{1,3})?) ?([a-z]*)$/i.exec(text);
+  const unit = match === null ? undefined : units[(match[2] ?? "").toLowerCase()];
+  return match === null || unit === undefined ? null : Math.round(Number(match[1]) * unit);
+}
+
+function checkTimeZone(zone: string): void {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: zone });
+  } catch {
+    throw new ConfigError(`time_zone: "${zone}" is not a known IANA time zone.`);
+  }
+}
+
+/** A key that an operator brings: `mk_` and URL-safe characters, 16 to 128 in all. */
+export const givenKey = /^mk_[A-Za-z0-9_-]{13,125}$/;
+
+function checkBootstrapKey(key: string | null): void {
+  if (key !== null && !givenKey.test(key)) {
+    throw new ConfigError("bootstrap_key: a key is mk_ and URL-safe characters, 16 to 128 characters in all.");
+  }
+}

@@ -1,0 +1,56 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "@prometheus-io/client";
+
+const latencyBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
+
+/** Everything that is measured, under names that begin with `catmails_`. No label ever holds an address, a key or mail content. */
+export class Metrics {
+  readonly #registry = new Registry();
+
+  readonly smtpConnections = this.#gauge("smtp_connections", "Open SMTP connections");
+  readonly smtpConnectionsRefused = this.#counter(
+    "smtp_connections_refused_total",
+    "SMTP connections refused, by reason",
+    ["reason"],
+  );
+  readonly smtpRecipientsRefused = this.#counter("smtp_recipients_refused_total", "Recipients refused, by reason", [
+    "reason",
+  ]);
+  readonly smtpMails = this.#counter("smtp_mails_total", "Mails that came in over SMTP, by outcome", ["outcome"]);
+  readonly receivedMails = this.#counter("received_mails_total", "Mails stored, whichever way they came in", []);
+  readonly receivedBytes = this.#counter("received_bytes_total", "Raw bytes of stored mails", []);
+  readonly receiveSeconds = this.#histogram("receive_seconds", "From the final dot to the synced commit");
+  readonly followers = this.#gauge("followers", "Open WebSockets and waits");
+  readonly pushedMails = this.#counter("pushed_mails_total", "Mails written to WebSockets", []);
+  readonly socketsClosed = this.#counter("sockets_closed_total", "WebSockets closed by the server, by close code", [
+    "code",
+  ]);
+  readonly httpRequests = this.#counter("http_requests_total", "HTTP requests by status", ["status"]);
+  readonly httpSeconds = this.#histogram("http_request_seconds", "Time to answer an HTTP request, waits included");
+  readonly mailsDeleted = this.#counter("mails_deleted_total", "Mails deleted, by reason", ["reason"]);
+
+  constructor() {
+    collectDefaultMetrics({ register: this.#registry, prefix: "catmails_" });
+  }
+
+  /** Content type of {@link text}. */
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** All metrics in the Prometheus text format. */
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  #counter<L extends string>(name: string, help: string, labelNames: readonly L[]): Counter<L> {
+    return new Counter({ name: `catmails_${name}`, help, labelNames: [...labelNames], registers: [this.#registry] });
+  }
+
+  #gauge(name: string, help: string): Gauge {
+    return new Gauge({ name: `catmails_${name}`, help, registers: [this.#registry] });
+  }
+
+  #histogram(name: string, help: string): Histogram {
+    return new Histogram({ name: `catmails_${name}`, help, buckets: latencyBuckets, registers: [this.#registry] });
+  }
+}

@@ -1,0 +1,146 @@
+/**
+ * Every configuration key: one table, from which the loader, `--help`, `catmails config` and the README's table are made.
+ * A key `http_port` is `--http-port`, `CATMAILS_HTTP_PORT` and `http_port:` in `catmails.yaml`.
+ */
+export interface Setting {
+  kind: "text" | "secret" | "path" | "host" | "port" | "count" | "bytes" | "duration" | "domain" | "address" | "choice";
+  /** As a person writes it; `null`: derived from another key or made at the first start, as `about` says. */
+  fallback: string | null;
+  choices?: readonly string[];
+  /** Smallest number (or milliseconds, or bytes) that makes sense; default 0. */
+  min?: number;
+  about: string;
+}
+
+export const settings = {
+  data_dir: {
+    kind: "path",
+    fallback: "./catmails-data",
+    about: "Directory of the database and everything else that is kept",
+  },
+  http_host: { kind: "host", fallback: "127.0.0.1", about: "Address that HTTP and WebSocket listen on" },
+  http_port: { kind: "port", fallback: "8080", about: "Port of HTTP and WebSocket; 0 takes a free one" },
+  smtp_host: { kind: "host", fallback: "127.0.0.1", about: "Address that SMTP listens on" },
+  smtp_port: { kind: "port", fallback: "2525", about: "Port of SMTP; 0 takes a free one" },
+  smtp_hostname: { kind: "domain", fallback: null, about: "Name in the SMTP greeting; `domain` when unset" },
+  domain: { kind: "domain", fallback: "mails.localhost", about: "Domain that is served from the first start on" },
+  temp_domain: { kind: "domain", fallback: null, about: "Domain of temp mailboxes; `temp.` + `domain` when unset" },
+  time_zone: { kind: "text", fallback: "UTC", about: "IANA time zone of `received_at`" },
+  bootstrap_mail: {
+    kind: "address",
+    fallback: null,
+    about: "Main mailbox of the first user; `demo@` + `domain` when unset",
+  },
+  bootstrap_key: {
+    kind: "secret",
+    fallback: null,
+    about: "API key of the first user; made and printed once when unset",
+  },
+  log_level: {
+    kind: "choice",
+    choices: ["trace", "debug", "info", "warn", "error", "silent"],
+    fallback: "info",
+    about: "Least important line that is logged",
+  },
+  log_format: {
+    kind: "choice",
+    choices: ["auto", "json", "pretty"],
+    fallback: "auto",
+    about: "Log lines for programs or people; `auto` is pretty on a terminal",
+  },
+  shutdown_timeout: { kind: "duration", fallback: "20s", min: 100, about: "How long a stop waits for work in flight" },
+
+  smtp_max_message_bytes: {
+    kind: "bytes",
+    fallback: "25MiB",
+    min: 1024,
+    about: "Largest mail, counted as it arrives (552)",
+  },
+  smtp_max_recipients: { kind: "count", fallback: "100", min: 1, about: "Recipients of one mail (452 for the rest)" },
+  smtp_max_line_bytes: { kind: "bytes", fallback: "4096", min: 512, about: "Longest command line (500)" },
+  smtp_max_mails: { kind: "count", fallback: "1000", min: 1, about: "Mails on one connection, then 421" },
+  smtp_max_errors: { kind: "count", fallback: "10", min: 1, about: "Refused commands on one connection, then 421" },
+  smtp_idle_timeout: {
+    kind: "duration",
+    fallback: "300s",
+    min: 100,
+    about: "Silence after which a connection is closed (421)",
+  },
+  smtp_max_connections: { kind: "count", fallback: "1000", min: 1, about: "Open SMTP connections (421 for the rest)" },
+  smtp_max_connections_per_ip: {
+    kind: "count",
+    fallback: "50",
+    min: 1,
+    about: "Open SMTP connections of one address, or one IPv6 /64 (421)",
+  },
+  smtp_max_received: {
+    kind: "count",
+    fallback: "100",
+    min: 1,
+    about: "Received header fields before a mail counts as looping (554)",
+  },
+  smtp_max_buffered_bytes: {
+    kind: "bytes",
+    fallback: "256MiB",
+    min: 1024,
+    about: "Bytes of all mails being received or stored (452 for the rest)",
+  },
+
+  http_max_body_bytes: { kind: "bytes", fallback: "1MiB", min: 1024, about: "Largest request body (413)" },
+  max_followers: { kind: "count", fallback: "10000", min: 1, about: "Open WebSockets and waits of all users (429)" },
+  max_followers_per_user: {
+    kind: "count",
+    fallback: "1000",
+    min: 1,
+    about: "Open WebSockets and waits of one user (429)",
+  },
+  ws_max_buffered_bytes: {
+    kind: "bytes",
+    fallback: "256KiB",
+    min: 1,
+    about: "Bytes queued on a socket before it is read from the store instead",
+  },
+  ws_stall_timeout: {
+    kind: "duration",
+    fallback: "30s",
+    min: 100,
+    about: "No progress on a full socket for this long closes it (1013)",
+  },
+  ws_ping_interval: { kind: "duration", fallback: "25s", min: 100, about: "Time between two pings on a WebSocket" },
+  ws_dead_timeout: {
+    kind: "duration",
+    fallback: "60s",
+    min: 200,
+    about: "A peer that answers no ping for this long is dropped",
+  },
+
+  temp_ttl: {
+    kind: "duration",
+    fallback: "24h",
+    about: "Lifetime of a temp mailbox made without `ttl`; 0 is for ever",
+  },
+  temp_max_ttl: { kind: "duration", fallback: "0", about: "Longest `ttl` that may be asked for; 0 is no limit" },
+  temp_max_mailboxes: {
+    kind: "count",
+    fallback: "10000",
+    about: "Live temp mailboxes of one user (429); 0 is no limit",
+  },
+  temp_name_reserved: {
+    kind: "duration",
+    fallback: "30d",
+    about: "How long a given-up chosen name is kept from other users; random names are kept for ever",
+  },
+  retention_age: { kind: "duration", fallback: "30d", about: "Mails older than this are deleted; 0 is never" },
+  retention_count: {
+    kind: "count",
+    fallback: "0",
+    about: "Mails of one user beyond the newest so many are deleted; 0 is never",
+  },
+  quota_bytes: {
+    kind: "bytes",
+    fallback: "0",
+    about: "Bytes of mail one user may keep before new mail is refused (452); 0 is no quota",
+  },
+} as const satisfies Record<string, Setting>;
+
+export type SettingName = keyof typeof settings;
