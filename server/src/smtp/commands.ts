@@ -1,0 +1,129 @@
+import { parsePath, type Path } from "./paths.ts";
+import { replies, type Reply } from "./replies.ts";
+
+export interface MailParameters {
+  /** What the client declared (RFC 1870); 0 when it declared nothing. */
+  sizeBytes: number;
+  /** Addresses of this mail may hold more than ASCII (RFC 6531). */
+  smtpUtf8: boolean;
+}
+
+/** One command that is well formed by itself; whether it fits here is the session's to say. */
+export type Command =
+  | { verb: "MAIL"; from: Path; parameters: MailParameters }
+  | { verb: "RCPT"; to: Path }
+  | { verb: "EHLO" | "HELO" | "DATA" | "RSET" | "NOOP" | "QUIT" | "VRFY" | "HELP" }
+  | { verb: "refused"; reply: Reply };
+
+/**
+ * Parses one line (RFC 5321 section 4.1.1). Verbs and parameter names in any case; trailing spaces are ignored; a space
+ * after the colon of MAIL FROM: and RCPT TO: is allowed, missing angle brackets are not. Never throws.
+ */
+export function parseCommand(line: string): Command {
+  const text = line.trimEnd();
+  const space = text.indexOf(" ");
+  const verb = (space === -1 ? text : text.slice(0, space)).toUpperCase();
+  const argument = space === -1 ? "" : text.slice(space + 1);
+  switch (verb) {
+    case "MAIL":
+      return parseMail(argument);
+    case "RCPT":
+      return parseRecipient(argument);
+    case "EHLO":
+    case "HELO":
+    case "VRFY":
+      return argument.trim() === "" ? refused(replies.badArgument) : { verb };
+    case "DATA":
+    case "RSET":
+    case "QUIT":
+      return argument === "" ? { verb } : refused(replies.badArgument);
+    case "NOOP":
+    case "HELP":
+      return { verb };
+    default:
+      return refused(refusalOf(verb));
+  }
+}
+
+function refusalOf(verb: string): Reply {
+  switch (verb) {
+    case "EXPN":
+    case "AUTH":
+    case "STARTTLS":
+    case "ETRN":
+    case "TURN":
+    case "SEND":
+    case "SOML":
+    case "SAML":
+      return replies.notImplemented;
+    case "BDAT":
+      // A client that sends BDAT unasked goes on with the bytes of a mail, which must not be read as commands.
+      return replies.noChunking;
+    case "GET":
+    case "POST":
+    case "PUT":
+    case "HEAD":
+    case "DELETE":
+    case "PATCH":
+    case "OPTIONS":
+    case "CONNECT":
+    case "TRACE":
+      return replies.notHttp;
+    default:
+      return replies.unknownCommand;
+  }
+}
+
+function parseMail(argument: string): Command {
+  if (!/^FROM:/i.test(argument)) return refused(replies.badArgument);
+  const from = parsePath(argument.slice("FROM:".length).trimStart());
+  if (from === null) return refused(replies.badSender);
+  const parameters = parseMailParameters(from.rest);
+  return typeof parameters === "string" ? refused(parameters) : { verb: "MAIL", from, parameters };
+}
+
+function parseRecipient(argument: string): Command {
+  if (!/^TO:/i.test(argument)) return refused(replies.badArgument);
+  const to = parsePath(argument.slice("TO:".length).trimStart());
+  if (to === null) return refused(replies.badRecipient);
+  const parameters = splitParameters(to.rest);
+  if (parameters === null) return refused(replies.badArgument);
+  return parameters.size > 0 ? refused(replies.unknownParameter) : { verb: "RCPT", to };
+}
+
+function parseMailParameters(text: string): MailParameters | Reply {
+  const given = splitParameters(text);
+  if (given === null) return replies.badArgument;
+  const parameters: MailParameters = { sizeBytes: 0, smtpUtf8: false };
+  for (const [name, value] of given) {
+    if (name === "SIZE") {
+      if (!/^\d{1,20}$/.test(value ?? "")) return replies.badArgument;
+      parameters.sizeBytes = Number(value);
+    } else if (name === "BODY") {
+      // Either way the content is kept as it comes (RFC 6152); BINARYMIME would need BDAT (RFC 3030).
+      if (!/^(?:7BIT|8BITMIME)$/i.test(value ?? "")) return value ? replies.unknownParameter : replies.badArgument;
+    } else if (name === "SMTPUTF8") {
+      if (value !== null) return replies.badArgument;
+      parameters.smtpUtf8 = true;
+    } else return replies.unknownParameter;
+  }
+  return parameters;
+}
+
+/** RFC 5321 section 4.1.2 Mail-parameters, by upper-case name; `null` when malformed or given twice. */
+function splitParameters(text: string): Map<string, string | null> | null {
+  const found = new Map<string, string | null>();
+  if (text === "") return found;
+  if (!text.startsWith(" ")) return null;
+  for (const word of text.trim().split(/ +/)) {
+    const match = /^([a-z0-9][a-z0-9-]*)(?:=([^\s=]+))?$/i.exec(word);
+    const name = match?.[1]?.toUpperCase();
+    if (name === undefined || found.has(name)) return null;
+    found.set(name, match?.[2] ?? null);
+  }
+  return found;
+}
+
+function refused(reply: Reply): Command {
+  return { verb: "refused", reply };
+}

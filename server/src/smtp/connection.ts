@@ -1,0 +1,183 @@
+import type { Socket } from "node:net";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Logger } from "../log.ts";
+import { failed, greeting, type Reply } from "./replies.ts";
+import type { Session } from "./session.ts";
+import { newIncident } from "./transaction.ts";
+
+/** Input that may wait while an answer is being made; then the socket is no longer read. */
+const maxQueuedBytes = 65_536;
+/** What a queued chunk costs beside its bytes, so that a sender of single bytes is stopped early too. */
+const chunkOverheadBytes = 512;
+/** Replies collected before they are written, even if more input is at hand. */
+const maxCollectedChars = 16_384;
+/** Commands of one client that are answered before others get their turn. */
+const maxCommandsPerTurn = 200;
+/** How long the client may take to read our last words. Closing at once could destroy them on their way (TCP reset). */
+const lingerMs = 2_000;
+/** How long a mail that will be refused for its line ends may be silent: its end may be one that we do not count. */
+const doomedPatienceMs = 5_000;
+
+export interface ConnectionOptions {
+  hostname: string;
+  idleTimeoutMs: number;
+  log: Logger;
+  remote: string;
+}
+
+/**
+ * The socket of one session: feeds it strictly in order, collects its replies into one write, bounds what waits on
+ * either side, and closes so that the client still gets the last reply. Needs `allowHalfOpen`.
+ */
+export class Connection {
+  readonly #socket: Socket;
+  readonly #session: Session;
+  readonly #options: ConnectionOptions;
+  #chunks: Buffer[] = [];
+  /** Read so far of the first chunk. */
+  #offset = 0;
+  #queuedBytes = 0;
+  #replies = "";
+  #flushing: NodeJS.Immediate | null = null;
+  #isRunning = false;
+  /** An answer is being made by the house: silence is not the client's. */
+  #isWaiting = false;
+  #inputEnded = false;
+  #closingAt: number | null = null;
+  #activeAt = performance.now();
+
+  constructor(socket: Socket, session: Session, options: ConnectionOptions) {
+    this.#socket = socket;
+    this.#session = session;
+    this.#options = options;
+    socket.on("data", (chunk: Buffer) => this.#take(chunk));
+    socket.on("end", () => {
+      this.#inputEnded = true;
+      void this.#run();
+    });
+    socket.on("drain", () => void this.#run());
+    socket.on("error", (error) => options.log.debug({ err: error, remote: options.remote }, "smtp connection broke"));
+    socket.on("close", () => session.abandon());
+    this.#reply(greeting(options.hostname));
+    this.#flush();
+  }
+
+  /** Ends at once with 421, or right after the reply to the mail in flight. */
+  stop(): void {
+    this.#session.stop();
+    if (this.#closingAt !== null || this.#isRunning || this.#session.isReceiving) return;
+    this.#reply(this.#session.expire());
+    this.#close();
+  }
+
+  /** Closes a connection on which nothing happened for too long. To be called now and then. */
+  checkIdle(nowMs: number): void {
+    if (this.#closingAt !== null) {
+      if (nowMs - this.#closingAt >= lingerMs) this.#socket.destroy();
+      return;
+    }
+    if (this.#isWaiting) return;
+    const { idleTimeoutMs } = this.#options;
+    const patienceMs = this.#session.isDoomed ? Math.min(doomedPatienceMs, idleTimeoutMs) : idleTimeoutMs;
+    if (nowMs - this.#activeAt < patienceMs) return;
+    // It does not read what it was told, so it would not read a goodbye either.
+    if (this.#socket.writableNeedDrain) return void this.#socket.destroy();
+    this.#reply(this.#session.expire());
+    this.#close();
+  }
+
+  /** Drops the connection; a mail in flight is either unfinished and gone, or already handed over. */
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.#closingAt !== null) return;
+    this.#chunks.push(chunk);
+    this.#queuedBytes += chunk.length + chunkOverheadBytes;
+    void this.#run();
+    if (this.#queuedBytes > maxQueuedBytes) this.#socket.pause();
+  }
+
+  /** Answers what is queued, one command after the other. Never rejects; a call while another runs does nothing. */
+  async #run(): Promise<void> {
+    if (this.#isRunning || this.#closingAt !== null) return;
+    this.#isRunning = true;
+    let commands = 0;
+    try {
+      while (!this.#session.isOver && !this.#socket.writableNeedDrain) {
+        const chunk = this.#chunks[0];
+        if (chunk === undefined) break;
+        const reply = this.#read(chunk);
+        if (reply !== null) this.#reply(typeof reply === "string" ? reply : await this.#wait(reply));
+        // Bytes of a command that never ends are no sign of life; bytes of a mail are.
+        if (reply !== null || this.#session.isReceiving) this.#activeAt = performance.now();
+        if (this.#replies.length > maxCollectedChars) this.#flush();
+        if (reply !== null && ++commands % maxCommandsPerTurn === 0) await nextTurn();
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#isRunning = false;
+    this.#settle();
+  }
+
+  #read(chunk: Buffer): Reply | Promise<Reply> | null {
+    const reply = this.#session.read(chunk, this.#offset);
+    this.#offset = this.#session.end;
+    if (this.#offset >= chunk.length) {
+      this.#chunks.shift();
+      this.#offset = 0;
+      this.#queuedBytes -= chunk.length + chunkOverheadBytes;
+    }
+    return reply;
+  }
+
+  async #wait(reply: Promise<Reply>): Promise<Reply> {
+    // A commit takes long enough to write first; a check of a recipient mostly ends before the next turn.
+    if (this.#session.isReceiving) this.#flush();
+    else if (this.#replies !== "") this.#flushing ??= setImmediate(() => this.#flush());
+    this.#isWaiting = true;
+    try {
+      return await reply;
+    } finally {
+      this.#isWaiting = false;
+    }
+  }
+
+  #settle(): void {
+    this.#flush();
+    if (this.#session.isOver || (this.#inputEnded && this.#chunks.length === 0)) this.#close();
+    else if (this.#queuedBytes <= maxQueuedBytes && this.#socket.isPaused()) this.#socket.resume();
+  }
+
+  #fail(error: unknown): void {
+    const incident = newIncident();
+    this.#options.log.error({ err: error, incident, remote: this.#options.remote }, "smtp session failed");
+    this.#reply(failed(incident));
+    this.#session.abandon();
+  }
+
+  #reply(reply: Reply): void {
+    this.#replies += `${reply}\r\n`;
+  }
+
+  #flush(): void {
+    if (this.#flushing !== null) clearImmediate(this.#flushing);
+    this.#flushing = null;
+    if (this.#replies === "") return;
+    if (this.#socket.writable) this.#socket.write(this.#replies, "latin1");
+    this.#replies = "";
+  }
+
+  /** Sends what is left and our FIN, then reads and drops until the client ends too or has lingered enough. */
+  #close(): void {
+    if (this.#closingAt !== null) return;
+    this.#closingAt = performance.now();
+    this.#flush();
+    this.#chunks = [];
+    this.#session.abandon();
+    this.#socket.end();
+    this.#socket.resume();
+  }
+}

@@ -1,0 +1,47 @@
+import type { Address } from "../address.ts";
+
+/**
+ * What the SMTP door asks of the house. `mail/receive.ts` fits it and `main.ts` joins the two, so that the protocol
+ * engine knows nothing of users or stores.
+ */
+export interface Intake {
+  /**
+   * May this recipient get mail of this size? Asked at RCPT. `postmaster` without a domain arrives as `null`
+   * (RFC 5321 section 4.5.1). `sizeBytes` is what MAIL declared, 0 when it declared nothing.
+   * Rejects only for a fault of ours, which is answered 451.
+   */
+  checkRecipient(address: Address | null, sizeBytes: number): Promise<RecipientVerdict>;
+  /**
+   * Takes one mail. Resolves `stored` only after a completed sync for every recipient that still exists.
+   * Rejects only for a fault of ours, which is answered 451. The caller gives `raw` away.
+   */
+  receive(mail: IncomingMail): Promise<ReceiveResult>;
+}
+
+export type RecipientVerdict =
+  | { kind: "accepted"; recipient: AcceptedRecipient }
+  | { kind: "unknown_mailbox" }
+  | { kind: "foreign_domain" }
+  /** `never_fits`: the declared size alone is over the quota. */
+  | { kind: "over_quota"; neverFits: boolean };
+
+/** Opaque to the door: it is handed back with the mail. `key` is equal for two RCPT that would store the same mail twice. */
+export interface AcceptedRecipient {
+  readonly key: string;
+}
+
+export interface IncomingMail {
+  /** Empty for the null reverse-path. */
+  envelopeFrom: string;
+  /** At least one, no two with the same key. */
+  recipients: readonly AcceptedRecipient[];
+  /** Content after dot-unstuffing, spanning its whole ArrayBuffer. */
+  raw: Buffer<ArrayBuffer>;
+}
+
+export type ReceiveResult =
+  /** `receipt` is random: it names the mail in the log and tells the sender nothing. */
+  | { kind: "stored"; receipt: string }
+  /** Every recipient's mailbox was deleted meanwhile. */
+  | { kind: "gone" }
+  | { kind: "looping" };

@@ -1,0 +1,63 @@
+const LF = 0x0a;
+const plain = /^[\x20-\x7e]*$/;
+const control = /[\x00-\x1f\x7f]/;
+
+/** Why a line is no command. After `bare_line_end` nothing that follows may be trusted to be a command. */
+export type LineFault = "too_long" | "bare_line_end" | "bad_character" | "not_utf8";
+
+/** One line without its CRLF; the text is empty when there is a fault. */
+export interface Line {
+  readonly text: string;
+  readonly fault: LineFault | null;
+}
+
+/**
+ * Cuts input into command lines (RFC 5321 section 2.3.8: CRLF and nothing else ends a line).
+ * Holds at most `maxBytes` of an unfinished line; a longer one is read to its end and reported once.
+ */
+export class LineReader {
+  /** Offset in the chunk just past what the last {@link read} used. */
+  end = 0;
+  readonly #maxBytes: number;
+  #partial = "";
+  #tooLong = false;
+
+  /** `maxBytes` includes the CRLF. */
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Reads one line from `start` on; `null` when the chunk ended first and the next one has to be given. */
+  read(chunk: Buffer, start: number): Line | null {
+    const lf = chunk.indexOf(LF, start);
+    this.end = lf === -1 ? chunk.length : lf + 1;
+    this.#collect(chunk, start);
+    if (lf === -1) return null;
+    const text = this.#partial;
+    const tooLong = this.#tooLong;
+    this.#partial = "";
+    this.#tooLong = false;
+    if (!text.endsWith("\r\n") || text.indexOf("\r") !== text.length - 2) return faulty("bare_line_end");
+    return tooLong ? faulty("too_long") : decode(text.slice(0, -2));
+  }
+
+  #collect(chunk: Buffer, start: number): void {
+    this.#tooLong ||= this.#partial.length + this.end - start > this.#maxBytes;
+    // Of a line that is too long only the last two bytes matter: is its end a CRLF?
+    this.#partial = this.#tooLong
+      ? (this.#partial + chunk.toString("latin1", Math.max(start, this.end - 2), this.end)).slice(-2)
+      : this.#partial + chunk.toString("latin1", start, this.end);
+  }
+}
+
+function decode(latin1: string): Line {
+  if (plain.test(latin1)) return { text: latin1, fault: null };
+  if (control.test(latin1)) return faulty("bad_character");
+  const bytes = Buffer.from(latin1, "latin1");
+  const text = bytes.toString("utf8");
+  return Buffer.from(text, "utf8").equals(bytes) ? { text, fault: null } : faulty("not_utf8");
+}
+
+function faulty(fault: LineFault): Line {
+  return { text: "", fault };
+}

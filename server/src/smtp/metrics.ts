@@ -1,0 +1,25 @@
+/** How the transfer of one mail ended. Only `stored` was answered 250. */
+export type MailOutcome =
+  | "stored"
+  | "gone"
+  | "looping"
+  | "too_large"
+  | "bad_line_ends"
+  | "no_room"
+  | "failed"
+  /** The client left, or was closed, before the final dot. */
+  | "unfinished";
+
+export type RecipientRefusal = "unknown_mailbox" | "foreign_domain" | "over_quota" | "failed";
+
+export type ConnectionRefusal = "too_many" | "too_many_from_address" | "stopping";
+
+/** What the door counts. Calls are synchronous and must not throw. */
+export interface SmtpMetrics {
+  connectionOpened(): void;
+  connectionClosed(): void;
+  connectionRefused(reason: ConnectionRefusal): void;
+  recipientRefused(reason: RecipientRefusal): void;
+  /** `bytes`: content that arrived, dots unstuffed. */
+  mailEnded(outcome: MailOutcome, bytes: number): void;
+}

@@ -1,0 +1,57 @@
+/** From this size on a piece is kept as it came; smaller ones are copied together. */
+const largePieceBytes = 4096;
+const blockBytes = 16_384;
+
+/**
+ * Bytes that arrive in pieces and leave as one buffer. A sender that writes single bytes costs no more memory than
+ * one that writes large chunks: beyond the bytes themselves at most one block is held.
+ */
+export class Pieces {
+  #pieces: Buffer[] = [];
+  #block: Buffer | null = null;
+  /** Bytes used of the block. */
+  #used = 0;
+  #bytes = 0;
+
+  /** Takes the piece, which must not be changed afterwards. */
+  add(piece: Buffer): void {
+    this.#bytes += piece.length;
+    const rest = this.#block === null ? piece : this.#fill(this.#block, piece);
+    if (rest.length === 0) return;
+    // A mail that came in one chunk is the common case: no block for it.
+    if (rest.length >= largePieceBytes || this.#bytes === piece.length) {
+      this.#pieces.push(rest);
+      return;
+    }
+    this.#block = Buffer.allocUnsafeSlow(blockBytes);
+    this.#used = rest.copy(this.#block);
+  }
+
+  /** Everything in order, in a buffer that spans its whole ArrayBuffer; nothing is held afterwards. */
+  take(): Buffer<ArrayBuffer> {
+    const whole = Buffer.from(new ArrayBuffer(this.#bytes));
+    let at = 0;
+    for (const piece of this.#pieces) at += piece.copy(whole, at);
+    this.#block?.copy(whole, at, 0, this.#used);
+    this.clear();
+    return whole;
+  }
+
+  clear(): void {
+    this.#pieces = [];
+    this.#block = null;
+    this.#used = 0;
+    this.#bytes = 0;
+  }
+
+  /** Fills the block first, so that the order stays and no block is kept half empty. Returns what did not fit. */
+  #fill(block: Buffer, piece: Buffer): Buffer {
+    const copied = piece.copy(block, this.#used);
+    this.#used += copied;
+    if (this.#used === blockBytes) {
+      this.#pieces.push(block);
+      this.#block = null;
+    }
+    return piece.subarray(copied);
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * One reply without its final CRLF: code, enhanced code (RFC 2034, RFC 3463) and text, all ASCII.
+ * The door never repeats what a client sent, so no reply can be shaped by one.
+ */
+export type Reply = string;
+
+/** Every fixed reply. `docs/smtp.md` lists them all; a test holds the two equal. */
+export const replies = {
+  help: "214 2.0.0 Commands: EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP",
+  bye: "221 2.0.0 Bye",
+  ok: "250 2.0.0 OK",
+  senderOk: "250 2.1.0 Sender OK",
+  recipientOk: "250 2.1.5 Recipient OK",
+  notVerified: "252 2.0.0 Addresses are checked at RCPT",
+  startMail: "354 End the mail with a dot on a line of its own",
+
+  stopping: "421 4.3.2 Service is stopping, try again",
+  tooManyConnections: "421 4.3.2 Too many connections, try again",
+  idle: "421 4.4.2 Nothing came for too long",
+  tooManyFromAddress: "421 4.7.0 Too many connections from your address",
+  tooManyErrors: "421 4.7.0 Too many errors",
+  tooManyMails: "421 4.7.0 Too many mails on one connection, open another",
+
+  mailboxFull: "452 4.2.2 Mailbox is full, try again",
+  noRoom: "452 4.3.1 No room for this mail now, try again",
+  tooManyRecipients: "452 4.5.3 Too many recipients, send the rest in another mail",
+
+  unknownCommand: "500 5.5.1 Unknown command",
+  lineTooLong: "500 5.5.2 Line is too long",
+  badLineEnd: "500 5.5.2 Lines end with CRLF, a bare CR or LF is refused",
+  badCharacter: "500 5.5.2 Control characters are refused",
+  notUtf8: "500 5.5.2 Line is not UTF-8",
+  badRecipient: "501 5.1.3 Recipient is not an address in angle brackets",
+  badSender: "501 5.1.7 Sender is not an address in angle brackets",
+  badArgument: "501 5.5.4 Argument is missing, unexpected or malformed",
+  notImplemented: "502 5.5.1 Command is not implemented",
+  noChunking: "502 5.5.1 BDAT is not implemented",
+  helloFirst: "503 5.5.1 Say EHLO first",
+  mailFirst: "503 5.5.1 Say MAIL first",
+  nestedMail: "503 5.5.1 A mail is already open, say RSET to drop it",
+
+  unknownMailbox: "550 5.1.1 No such mailbox here",
+  foreignDomain: "550 5.7.1 Domain is not served here, no relaying",
+  neverFits: "552 5.2.2 Mail is larger than the mailbox may ever hold",
+  tooLarge: "552 5.3.4 Mail is too large",
+  needsUtf8: "553 5.6.7 Address is not ASCII, say SMTPUTF8 with MAIL",
+  looping: "554 5.4.6 Mail is looping, too many Received fields",
+  noRecipients: "554 5.5.1 No valid recipients",
+  notHttp: "554 5.5.1 This is SMTP, not HTTP",
+  badMailLineEnd: "554 5.6.0 Mail holds a bare CR or LF, lines end with CRLF",
+  unknownParameter: "555 5.5.4 Parameter is not implemented",
+} as const satisfies Record<string, Reply>;
+
+/** The first line a client sees (RFC 5321 section 3.1); it carries no enhanced code (RFC 2034 section 3). */
+export function greeting(hostname: string): Reply {
+  return `220 ${hostname} ESMTP Cat Mails`;
+}
+
+/** Answer to EHLO: what the door keeps, and nothing else (RFC 5321 section 4.1.1.1). */
+export function extensions(hostname: string, maxMessageBytes: number): Reply {
+  const lines = [hostname, "PIPELINING", `SIZE ${maxMessageBytes}`, "8BITMIME", "ENHANCEDSTATUSCODES", "SMTPUTF8"];
+  return lines.map((line, i) => `250${i === lines.length - 1 ? " " : "-"}${line}`).join("\r\n");
+}
+
+/** The promise: every recipient's mail is durable. `receipt` names it in the log. */
+export function stored(receipt: string): Reply {
+  return `250 2.0.0 ${receipt}`;
+}
+
+/** A fault of ours, temporary to the sender; `incident` names it in the log. */
+export function failed(incident: string): Reply {
+  return `451 4.3.0 Our fault, try again (incident ${incident})`;
+}
+
+const lastWords: ReadonlySet<Reply> = new Set([
+  replies.badLineEnd,
+  replies.badMailLineEnd,
+  replies.noChunking,
+  replies.notHttp,
+]);
+
+/** True when the connection ends after this reply: 221, 421, and refusals after which the client's next bytes mean nothing. */
+export function isLast(reply: Reply): boolean {
+  return reply.startsWith("421 ") || reply.startsWith("221 ") || lastWords.has(reply);
+}
+
+/** True for 5yz, which counts towards the limit of errors. */
+export function isError(reply: Reply): boolean {
+  return reply.startsWith("5");
+}

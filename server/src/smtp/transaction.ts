@@ -1,0 +1,107 @@
+import { randomBytes } from "node:crypto";
+import type { Address } from "../address.ts";
+import type { Logger } from "../log.ts";
+import type { AcceptedRecipient, Intake, RecipientVerdict } from "./intake.ts";
+import type { MailParameters } from "./commands.ts";
+import type { MailOutcome, RecipientRefusal, SmtpMetrics } from "./metrics.ts";
+import { failed, replies, stored, type Reply } from "./replies.ts";
+
+/** What a mail needs from the house: where it goes, and who is told. */
+export interface Surroundings {
+  intake: Intake;
+  log: Logger;
+  metrics: SmtpMetrics | undefined;
+  maxRecipients: number;
+  /** Address of the client, for the log. */
+  remote: string;
+}
+
+/** One mail between MAIL and its end: its envelope, and what becomes of it. */
+export class Transaction {
+  /** Canonical sender; empty for the null reverse-path. */
+  readonly from: string;
+  readonly parameters: MailParameters;
+  readonly #surroundings: Surroundings;
+  readonly #recipients = new Map<string, AcceptedRecipient>();
+
+  constructor(from: string, parameters: MailParameters, surroundings: Surroundings) {
+    this.from = from;
+    this.parameters = parameters;
+    this.#surroundings = surroundings;
+  }
+
+  get hasRecipients(): boolean {
+    return this.#recipients.size > 0;
+  }
+
+  /** Answers RCPT. `null` is `<postmaster>`. Two addresses that would store the same mail twice count once. Never rejects. */
+  async addRecipient(address: Address | null): Promise<Reply> {
+    const { intake, log, metrics, maxRecipients, remote } = this.#surroundings;
+    if (this.#recipients.size >= maxRecipients) return replies.tooManyRecipients;
+    const to = address?.text ?? "postmaster";
+    try {
+      const verdict = await intake.checkRecipient(address, this.parameters.sizeBytes);
+      if (verdict.kind === "accepted") {
+        this.#recipients.set(verdict.recipient.key, verdict.recipient);
+        return replies.recipientOk;
+      }
+      log.info({ reason: verdict.kind, from: this.from, to, remote }, "recipient refused");
+      metrics?.recipientRefused(verdict.kind);
+      return replyTo(verdict);
+    } catch (error) {
+      const incident = newIncident();
+      log.error({ err: error, incident, from: this.from, to, remote }, "recipient check failed");
+      metrics?.recipientRefused("failed" satisfies RecipientRefusal);
+      return failed(incident);
+    }
+  }
+
+  /** Hands the mail over and answers its end: 250 only for `stored`. Never rejects. */
+  async deliver(raw: Buffer<ArrayBuffer>): Promise<Reply> {
+    const startedAt = performance.now();
+    const bytes = raw.length;
+    try {
+      const recipients = [...this.#recipients.values()];
+      const result = await this.#surroundings.intake.receive({ envelopeFrom: this.from, recipients, raw });
+      if (result.kind !== "stored") return this.refuse(result.kind, bytes);
+      this.#surroundings.metrics?.mailEnded("stored", bytes);
+      const ms = Math.round(performance.now() - startedAt);
+      this.#surroundings.log.info({ receipt: result.receipt, ...this.#facts(bytes), ms }, "mail stored");
+      return stored(result.receipt);
+    } catch (error) {
+      const incident = newIncident();
+      this.#surroundings.log.error({ err: error, incident, ...this.#facts(bytes) }, "mail failed");
+      this.#surroundings.metrics?.mailEnded("failed", bytes);
+      return failed(incident);
+    }
+  }
+
+  /** Answers the end of a mail that is not taken. */
+  refuse(outcome: keyof typeof refusals, bytes: number): Reply {
+    this.#surroundings.log.info({ reason: outcome, ...this.#facts(bytes) }, "mail refused");
+    this.#surroundings.metrics?.mailEnded(outcome, bytes);
+    return refusals[outcome];
+  }
+
+  #facts(bytes: number): { from: string; recipients: number; bytes: number; remote: string } {
+    return { from: this.from, recipients: this.#recipients.size, bytes, remote: this.#surroundings.remote };
+  }
+}
+
+/** A random name for a fault, given to the client and to the log. */
+export function newIncident(): string {
+  return randomBytes(6).toString("hex");
+}
+
+const refusals = {
+  gone: replies.unknownMailbox,
+  looping: replies.looping,
+  too_large: replies.tooLarge,
+  bad_line_ends: replies.badMailLineEnd,
+  no_room: replies.noRoom,
+} as const satisfies Partial<Record<MailOutcome, Reply>>;
+
+function replyTo(verdict: Exclude<RecipientVerdict, { kind: "accepted" }>): Reply {
+  if (verdict.kind === "over_quota") return verdict.neverFits ? replies.neverFits : replies.mailboxFull;
+  return verdict.kind === "unknown_mailbox" ? replies.unknownMailbox : replies.foreignDomain;
+}

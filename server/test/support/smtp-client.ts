@@ -1,0 +1,177 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+
+/** One reply as it came: all its lines, without line ends. */
+export interface SmtpReply {
+  code: number;
+  lines: string[];
+}
+
+/**
+ * A client that sends exactly what a test says, byte for byte, and records both sides. Disposing it checks the whole
+ * transcript with {@link lintReplies}, so that every SMTP test is a test of the form of replies too.
+ */
+export class SmtpClient implements AsyncDisposable {
+  readonly #socket: Socket;
+  readonly #waiters = new Set<() => void>();
+  #received = "";
+  #unread = 0;
+  #hasEnded = false;
+  #hasBroken = false;
+
+  /** Connects, without reading the greeting. */
+  static async connect(port: number): Promise<SmtpClient> {
+    const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true, noDelay: true });
+    const client = new SmtpClient(socket);
+    await once(socket, "connect");
+    return client;
+  }
+
+  /** Connects, reads the greeting and says EHLO. */
+  static async ready(port: number): Promise<SmtpClient> {
+    const client = await SmtpClient.connect(port);
+    assert.equal((await client.reply()).code, 220);
+    assert.equal((await client.command("EHLO client.example")).code, 250);
+    return client;
+  }
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    const wake = (): void => {
+      for (const waiter of this.#waiters) waiter();
+    };
+    socket.on("data", (chunk: Buffer) => {
+      this.#received += chunk.toString("latin1");
+      wake();
+    });
+    socket.on("end", () => {
+      this.#hasEnded = true;
+      wake();
+    });
+    socket.on("error", () => {
+      this.#hasBroken = true;
+      wake();
+    });
+    socket.on("close", wake);
+  }
+
+  /** Everything the server sent so far. */
+  get received(): string {
+    return this.#received;
+  }
+
+  get socket(): Socket {
+    return this.#socket;
+  }
+
+  /** Sends bytes as they are; resolves once the operating system has them. */
+  async send(bytes: string | Buffer): Promise<void> {
+    await new Promise<void>((resolve) => this.#socket.write(bytes, () => resolve()));
+  }
+
+  /** Sends one line with its CRLF and reads the reply. */
+  async command(line: string): Promise<SmtpReply> {
+    await this.send(`${line}\r\n`);
+    return this.reply();
+  }
+
+  /** Sends MAIL, RCPT and DATA for one mail to each address; fails where one is refused. */
+  async startMail(from: string, ...to: string[]): Promise<void> {
+    const lines = [`MAIL FROM:<${from}>`, ...to.map((address) => `RCPT TO:<${address}>`)];
+    for (const line of lines) assert.equal((await this.command(line)).code, 250, line);
+    assert.equal((await this.command("DATA")).code, 354);
+  }
+
+  /** The next whole reply. Fails when the connection ends first. */
+  async reply(): Promise<SmtpReply> {
+    for (;;) {
+      const reply = this.#shiftReply();
+      if (reply !== null) return reply;
+      if (this.#isOver()) assert.fail(`no reply, the connection ended after:\n${this.#received}`);
+      await this.#change();
+    }
+  }
+
+  /** Reads so many replies and gives back their codes. */
+  async codes(count: number): Promise<number[]> {
+    const codes: number[] = [];
+    while (codes.length < count) codes.push((await this.reply()).code);
+    return codes;
+  }
+
+  /** Waits until the server has ended its side; fails if it sent anything unread, or broke the connection. */
+  async closed(): Promise<void> {
+    while (!this.#isOver()) await this.#change();
+    assert.equal(this.#received.slice(this.#unread), "", "the server said more than expected");
+    assert.equal(this.#hasBroken, false, "the connection was reset, which can destroy replies on their way");
+  }
+
+  /** Waits until the server has ended its side, however; gives back what it sent and nobody read. */
+  async drained(): Promise<string> {
+    while (!this.#isOver()) await this.#change();
+    return this.#received.slice(this.#unread);
+  }
+
+  /** Ends our side and keeps reading. */
+  endInput(): void {
+    this.#socket.end();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#socket.destroy();
+    if (!this.#socket.closed) await once(this.#socket, "close");
+    lintReplies(this.#received);
+  }
+
+  #isOver(): boolean {
+    return this.#hasEnded || this.#hasBroken || this.#socket.closed;
+  }
+
+  #shiftReply(): SmtpReply | null {
+    const lines: string[] = [];
+    let at = this.#unread;
+    for (;;) {
+      const end = this.#received.indexOf("\r\n", at);
+      if (end === -1) return null;
+      const line = this.#received.slice(at, end);
+      lines.push(line);
+      at = end + 2;
+      if (line[3] !== "-") break;
+    }
+    this.#unread = at;
+    return { code: Number(lines[0]?.slice(0, 3)), lines };
+  }
+
+  async #change(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiters.add(resolve);
+    await promise;
+    this.#waiters.delete(resolve);
+  }
+}
+
+/** The name the server under test greets with; its own lines are told from others by it. */
+export const serverName = "mx.test";
+
+const extensionLine = /^250[ -](?:PIPELINING|SIZE \d+|8BITMIME|SMTPUTF8|ENHANCEDSTATUSCODES)$/;
+const plainLine = new RegExp(`^(?:220 ${serverName} ESMTP .+|250[ -]${serverName}|354 .+)$`);
+const enhancedLine = /^([245])\d\d[ -]([245])\.\d{1,3}\.\d{1,3} \S.*$/;
+
+/**
+ * Fails unless everything a server said is well formed: CRLF after each line and nowhere else, printable ASCII, at most
+ * 512 bytes a line (RFC 5321 section 4.5.3.1.5), and an enhanced code of the right class (RFC 2034) wherever one belongs.
+ * A last line that is cut short by our own leaving is let pass.
+ */
+export function lintReplies(received: string): void {
+  const lines = received.split("\r\n");
+  lines.pop();
+  for (const line of lines) {
+    assert.match(line, /^[\x20-\x7e]+$/, "replies are printable ASCII");
+    assert.ok(line.length + 2 <= 512, `line of ${line.length} bytes`);
+    if (extensionLine.test(line) || plainLine.test(line)) continue;
+    const match = enhancedLine.exec(line);
+    assert.ok(match, `no enhanced code: ${line}`);
+    assert.equal(match[1], match[2], `class of the enhanced code: ${line}`);
+  }
+}

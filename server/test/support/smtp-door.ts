@@ -1,0 +1,94 @@
+import type { Address } from "../../src/address.ts";
+import { createLog } from "../../src/log.ts";
+import type { IncomingMail, Intake, ReceiveResult, RecipientVerdict } from "../../src/smtp/intake.ts";
+import type { SmtpLimits } from "../../src/smtp/limits.ts";
+import type { SmtpMetrics } from "../../src/smtp/metrics.ts";
+import { SmtpServer } from "../../src/smtp/server.ts";
+import { serverName } from "./smtp-client.ts";
+
+/** A mail as the door handed it over. */
+export interface TakenMail {
+  from: string;
+  to: string[];
+  raw: Buffer<ArrayBuffer>;
+}
+
+/** What stands behind the door in its tests: a house in memory, which tests can hold up or break. */
+export class MemoryIntake implements Intake {
+  readonly mails: TakenMail[] = [];
+  /** Every recipient that was asked for, as canonical text. */
+  readonly asked: string[] = [];
+  domain = "ours.example";
+  /** Addresses that are not simply unknown; by canonical base address. */
+  readonly verdicts = new Map<string, RecipientVerdict>();
+  /** What the next mails come to; a function may wait or throw. */
+  onReceive: (mail: IncomingMail) => Promise<ReceiveResult> | ReceiveResult = () => ({
+    kind: "stored",
+    receipt: `receipt-${this.mails.length}`,
+  });
+  /** Awaited before each answer about a recipient. */
+  beforeCheck: () => Promise<void> | void = () => undefined;
+
+  constructor(...addresses: string[]) {
+    for (const address of addresses) this.accept(address);
+  }
+
+  accept(address: string): void {
+    this.verdicts.set(address, { kind: "accepted", recipient: { key: address } });
+  }
+
+  async checkRecipient(address: Address | null, sizeBytes: number): Promise<RecipientVerdict> {
+    await this.beforeCheck();
+    const name = address?.base ?? "postmaster";
+    this.asked.push(address?.text ?? "postmaster");
+    if (name === "quota@ours.example") return { kind: "over_quota", neverFits: sizeBytes > 1000 };
+    if (name === "broken@ours.example") throw new Error("the store is away");
+    if (address !== null && address.domain !== this.domain) return { kind: "foreign_domain" };
+    return this.verdicts.get(name) ?? { kind: "unknown_mailbox" };
+  }
+
+  async receive(mail: IncomingMail): Promise<ReceiveResult> {
+    const result = await this.onReceive(mail);
+    if (result.kind === "stored") {
+      this.mails.push({ from: mail.envelopeFrom, to: mail.recipients.map(({ key }) => key), raw: mail.raw });
+    }
+    return result;
+  }
+}
+
+export const roomyLimits: SmtpLimits = {
+  maxMessageBytes: 26_214_400,
+  maxRecipients: 100,
+  maxLineBytes: 4096,
+  maxMails: 1000,
+  maxErrors: 10,
+  idleTimeoutMs: 300_000,
+  maxConnections: 1000,
+  maxConnectionsPerIp: 50,
+  maxBufferedBytes: 268_435_456,
+};
+
+export interface DoorOptions {
+  limits?: Partial<SmtpLimits>;
+  metrics?: SmtpMetrics;
+  /** Gets every log line. */
+  log?: string[];
+}
+
+/** Opens the door on a free port of the loopback. */
+export async function openDoor(intake: Intake, options: DoorOptions = {}): Promise<SmtpServer> {
+  const lines = options.log;
+  return SmtpServer.listen({
+    host: "127.0.0.1",
+    port: 0,
+    hostname: serverName,
+    limits: { ...roomyLimits, ...options.limits },
+    intake,
+    log: createLog({
+      level: lines === undefined ? "silent" : "debug",
+      format: "json",
+      write: (line) => lines?.push(line),
+    }),
+    ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
+  });
+}
