@@ -1,0 +1,44 @@
+import addressparser from "nodemailer/lib/addressparser";
+import { parseAddress } from "../address.ts";
+import { decodeOctets, decodeWords, plainLine } from "./header-text.ts";
+
+/** One mailbox of an address field (RFC 5322 section 3.4). */
+export interface MailAddress {
+  /** Display name, decoded; "" when there is none. */
+  readonly name: string;
+  /** As it stands in the field, never decoded; "" when what is there is no address. */
+  readonly address: string;
+}
+
+// Not an address by the letter, yet it names one and nothing else: an underscore in a domain, a local part with two dots.
+const tolerable =
+  /^[^\s"(),:;<>@[\\\]\u0000-\u001f\u007f-\u009f\ufffd]{1,64}@[^\s"(),:;<>@[\\\]\u0000-\u001f\u007f-\u009f\ufffd]{1,255}$/;
+
+/**
+ * The mailboxes of an address field, given as unfolded octets; groups are flattened. The field is split before anything
+ * in it is decoded, so that an encoded word can never become an address (RFC 2047 section 5). Never throws.
+ */
+export function parseAddresses(value: string): MailAddress[] {
+  return addressparser(parsable(value), { flatten: true }).map(({ name, address }) => ({
+    name: plainLine(decodeWords(name)),
+    address: usableAddress(address),
+  }));
+}
+
+/** The first usable address of the field, "" when there is none; cheaper than the list. */
+export function firstAddress(value: string): string {
+  for (const { address } of addressparser(parsable(value), { flatten: true })) {
+    const usable = usableAddress(address);
+    if (usable !== "") return usable;
+  }
+  return "";
+}
+
+/** The parser drops control characters, which would make one address out of another; so they become what none can hold. */
+function parsable(value: string): string {
+  return decodeOctets(value).replace(/[\u0000-\u0008\u000a-\u001f\u007f]/g, "\ufffd");
+}
+
+function usableAddress(address: string): string {
+  return tolerable.test(address) || parseAddress(address) !== null ? address.toWellFormed() : "";
+}

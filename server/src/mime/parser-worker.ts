@@ -1,0 +1,7 @@
+import { parentPort } from "node:worker_threads";
+import { summarizeMail } from "./summary.ts";
+
+// Runs in a worker thread that `MailParser` owns: one mail in, one summary out, in order.
+parentPort?.on("message", (raw: Uint8Array) => {
+  parentPort?.postMessage(summarizeMail(raw));
+});

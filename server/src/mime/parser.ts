@@ -1,0 +1,138 @@
+import { extname } from "node:path";
+import { Worker } from "node:worker_threads";
+import type { Defect } from "./defect.ts";
+import { summarizeHeader, summarizeMail, type MailSummary } from "./summary.ts";
+
+/** Settings of a {@link MailParser}. */
+export interface MailParserOptions {
+  /** Mails up to this size are parsed at once, in the calling thread. Default 32 KiB, of which the worst takes some 10 ms. */
+  readonly inlineBytes?: number;
+  /** How long one mail may take in the worker, the start of the worker included. Default 5 s. */
+  readonly timeoutMs?: number;
+  /** How long a mail may wait for the worker before only its header is read. Default 10 s. */
+  readonly maxWaitMs?: number;
+  /** How many mails may wait for the worker; of any more only the header is read. Default 1,000. */
+  readonly maxWaiting?: number;
+  /** Heap of the worker in MiB; a mail that needs more breaks it. Default 512. */
+  readonly workerHeapMb?: number;
+}
+
+interface Job {
+  readonly raw: Uint8Array;
+  readonly queuedAtMs: number;
+  readonly resolve: (summary: MailSummary) => void;
+}
+
+/**
+ * Reads mails without holding up the event loop: small ones in the calling thread, big ones one after the other in a
+ * worker thread, which is started on first use and does not keep the process alive while it has nothing to do.
+ *
+ * A mail that takes too long (`parse_timeout`), breaks the worker (`parse_failed`), or finds too many others waiting
+ * (`parser_busy`) is summarized by its header alone, with that defect. The worker's memory is limited, and it is
+ * replaced when it was ended or broke. What waits is held by reference: it costs what the callers hold anyway.
+ */
+export class MailParser implements AsyncDisposable {
+  private readonly inlineBytes: number;
+  private readonly timeoutMs: number;
+  private readonly maxWaitMs: number;
+  private readonly maxWaiting: number;
+  private readonly workerHeapMb: number;
+  private readonly waiting: Job[] = [];
+  private running: RunningJob | null = null;
+  private worker: Worker | null = null;
+  private closed = false;
+
+  constructor(options: MailParserOptions = {}) {
+    this.inlineBytes = options.inlineBytes ?? 32 * 1024;
+    this.timeoutMs = options.timeoutMs ?? 5_000;
+    this.maxWaitMs = options.maxWaitMs ?? 10_000;
+    this.maxWaiting = options.maxWaiting ?? 1_000;
+    this.workerHeapMb = options.workerHeapMb ?? 512;
+  }
+
+  /**
+   * Summarizes a mail: at once when it is small, else by a promise that never rejects. `raw` is copied for the worker
+   * and stays with the caller, who must not change it before the answer is there.
+   */
+  summarize(raw: Uint8Array): MailSummary | Promise<MailSummary> {
+    if (raw.length <= this.inlineBytes) return summarizeMail(raw);
+    if (this.closed || this.waiting.length >= this.maxWaiting) return summarizeHeader(raw, "parser_busy");
+    return new Promise((resolve) => {
+      this.waiting.push({ raw, queuedAtMs: performance.now(), resolve });
+      this.runNext();
+    });
+  }
+
+  /** Ends the worker; mails that are still waiting are summarized by their header alone (`parser_busy`). */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.closed = true;
+    const { worker } = this;
+    this.stopWorker();
+    this.finish("parser_busy");
+    await worker?.terminate();
+  }
+
+  private runNext(): void {
+    if (this.running !== null) return;
+    let job = this.waiting.shift();
+    while (job !== undefined && this.isLate(job)) {
+      job.resolve(summarizeHeader(job.raw, "parser_busy"));
+      job = this.waiting.shift();
+    }
+    if (job === undefined) {
+      this.worker?.unref();
+      return;
+    }
+    const timer = setTimeout(() => this.fail("parse_timeout"), this.timeoutMs);
+    this.running = { job, timer };
+    this.worker ??= this.startWorker();
+    this.worker.ref();
+    const copy = new Uint8Array(job.raw);
+    this.worker.postMessage(copy, [copy.buffer]);
+  }
+
+  private isLate(job: Job): boolean {
+    return this.closed || performance.now() - job.queuedAtMs > this.maxWaitMs;
+  }
+
+  private startWorker(): Worker {
+    // The extension is .ts here and .js in a packed server.
+    const url = new URL(`./parser-worker${extname(import.meta.url)}`, import.meta.url);
+    const worker = new Worker(url, { name: "mime", resourceLimits: { maxOldGenerationSizeMb: this.workerHeapMb } });
+    worker.on("message", (summary: MailSummary) => {
+      if (this.worker === worker) this.finish(summary);
+    });
+    const broken = (): void => {
+      if (this.worker === worker) this.fail("parse_failed");
+    };
+    worker.on("error", broken);
+    worker.on("exit", broken);
+    return worker;
+  }
+
+  private fail(reason: Defect): void {
+    const { worker } = this;
+    this.stopWorker();
+    void worker?.terminate();
+    this.finish(reason);
+  }
+
+  private stopWorker(): void {
+    this.worker = null;
+  }
+
+  private finish(result: MailSummary | Defect): void {
+    const { running } = this;
+    this.running = null;
+    if (running !== null) {
+      clearTimeout(running.timer);
+      running.job.resolve(typeof result === "string" ? summarizeHeader(running.job.raw, result) : result);
+    }
+    this.runNext();
+  }
+}
+
+interface RunningJob {
+  readonly job: Job;
+  readonly timer: NodeJS.Timeout;
+}

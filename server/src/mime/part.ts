@@ -1,0 +1,130 @@
+import type { Defect } from "./defect.ts";
+import { findField, hasName, type HeaderBlock, type HeaderField } from "./header.ts";
+import { rawValue } from "./header-text.ts";
+import { parameterText, parseParameters, type ParameterValue } from "./parameter.ts";
+import { isIdentity } from "./transfer-encoding.ts";
+
+/** One part of a mail: where it lies in raw, and what its header says about it. The mail itself is the first part. */
+export interface Part {
+  /** Lower-case `type/subtype`; `text/plain` where it is missing or unreadable (RFC 2045 section 5.2). */
+  readonly type: string;
+  /** As declared; `null` when it is not. */
+  readonly charset: string | null;
+  /** Lower-case Content-Transfer-Encoding, "" when there is none. */
+  readonly encoding: string;
+  /** Lower-case Content-Disposition without parameters (RFC 2183), "" when there is none. */
+  readonly disposition: string;
+  /** From Content-Disposition, else from Content-Type; decoded on each access, may hold any character, also those of a path. */
+  readonly filename: string | null;
+  /** Whether either of them is there. */
+  readonly isNamed: boolean;
+  /** Without angle brackets (RFC 2392). */
+  readonly contentId: string | null;
+  /** `text/plain; format=flowed` (RFC 3676). */
+  readonly flowed: boolean;
+  readonly delSp: boolean;
+  /** Content-ID of the root of a multipart/related (RFC 2387 section 3.2). */
+  readonly start: string | null;
+  readonly fields: readonly HeaderField[];
+  readonly headerStart: number;
+  readonly bodyStart: number;
+  /** Without the line end that belongs to the boundary (RFC 2046 section 5.1.1). */
+  bodyEnd: number;
+  /** Of a multipart its parts, of an attached message the message; empty for all others. */
+  readonly parts: Part[];
+}
+
+/** A part and what only the indexer needs to know of it. */
+export interface OpenedPart {
+  readonly part: Part;
+  /** One character per octet, to be compared with raw; "" when this is not a multipart that can be taken apart. */
+  readonly boundary: string;
+  /** Its body is a message whose offsets can be told. */
+  readonly isMessage: boolean;
+}
+
+const typeName = /^[^\s()<>@,;:\\"/[\]?=]+\/[^\s()<>@,;:\\"/[\]?=]+$/;
+
+/** Reads the MIME fields of a header block (RFC 2045, RFC 2183). `fallbackType` is what a missing Content-Type means. */
+export function readPart(
+  raw: Buffer,
+  headerStart: number,
+  block: HeaderBlock,
+  context: { fallbackType: string; defects: Set<Defect> },
+): OpenedPart {
+  const { defects } = context;
+  const read = (name: string): string => {
+    const field = findField(raw, block.fields, name);
+    return field === null ? "" : rawValue(raw, field, defects);
+  };
+  const content = contentType(raw, block.fields, defects);
+  const disposition = parseParameters(read("content-disposition"));
+  const encoding = /^[^\s;(]*/.exec(read("content-transfer-encoding"))![0].toLowerCase();
+  const type = mediaType(content, context.fallbackType);
+  const boundary = type.startsWith("multipart/") ? boundaryOf(content) : "";
+  if (boundary === "" && type.startsWith("multipart/")) defects.add("missing_boundary");
+  const part: Part = {
+    type,
+    charset: content.params.get("charset") ?? null,
+    encoding,
+    disposition: disposition.value,
+    get filename() {
+      return parameterText(disposition, "filename") ?? parameterText(content, "name");
+    },
+    isNamed: disposition.params.has("filename") || content.params.has("name"),
+    contentId: withoutBrackets(read("content-id")),
+    flowed: content.params.get("format")?.toLowerCase() === "flowed",
+    delSp: content.params.get("delsp")?.toLowerCase() === "yes",
+    start: withoutBrackets(content.params.get("start") ?? ""),
+    fields: block.fields,
+    headerStart,
+    bodyStart: block.bodyStart,
+    bodyEnd: raw.length,
+    parts: [],
+  };
+  return { part, boundary, isMessage: isMessageType(type) && isIdentity(encoding) };
+}
+
+/**
+ * Of several Content-Type fields the last that has parameters: where there are two, one was added on the way, and a bare
+ * type says less than what the author wrote.
+ */
+function contentType(raw: Buffer, fields: readonly HeaderField[], defects: Set<Defect>): ParameterValue {
+  let chosen = parseParameters("");
+  let count = 0;
+  for (const field of fields) {
+    if (!hasName(raw, field, "content-type")) continue;
+    const value = parseParameters(withSemicolon(rawValue(raw, field, defects)));
+    if (count === 0 || value.params.size > 0) chosen = value;
+    count++;
+  }
+  if (count > 1) defects.add("repeated_content_type");
+  return chosen;
+}
+
+/** `multipart/mixed boundary=b` has been seen in the wild. */
+function withSemicolon(value: string): string {
+  return value.replace(/^([^\s;]+\/[^\s;]+)[ \t]+(?=[\w-]+=)/, "$1; ");
+}
+
+function mediaType(content: ParameterValue, fallback: string): string {
+  if (content.value === "") return fallback;
+  if (typeName.test(content.value)) return content.value;
+  return "text/plain";
+}
+
+function boundaryOf(content: ParameterValue): string {
+  const boundary = content.params.get("boundary") ?? "";
+  const octets = content.decoded.has("boundary") ? Buffer.from(boundary).toString("latin1") : boundary;
+  return octets.trimEnd();
+}
+
+/** RFC 2046 section 5.2.1 and its counterpart for UTF-8 headers (RFC 6532 section 3.7). */
+function isMessageType(type: string): boolean {
+  return type === "message/rfc822" || type === "message/global";
+}
+
+function withoutBrackets(value: string): string | null {
+  const text = value.trim().replace(/^<|>$/g, "");
+  return text === "" ? null : text;
+}
