@@ -15,9 +15,9 @@ export interface Address {
 }
 
 /** Longest local part in octets (RFC 5321 section 4.5.3.1.1). */
-export const maxLocalBytes = 64;
+const maxLocalBytes = 64;
 /** Longest domain in octets (RFC 5321 section 4.5.3.1.2). */
-export const maxDomainBytes = 255;
+const maxDomainBytes = 255;
 
 const atext = /^[a-z0-9!#$%&'*+/=?^_`{|}~\u0080-\u{10ffff}-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~\u0080-\u{10ffff}-]+)*$/iu;
 const domainName = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;

@@ -64,7 +64,7 @@ export function flagOf(name: SettingName): string {
 }
 
 /** Name of the environment variable of a setting. */
-export function variableOf(name: SettingName): string {
+function variableOf(name: SettingName): string {
   return `CATMAILS_${name.toUpperCase()}`;
 }
 
@@ -246,7 +246,7 @@ function checkTimeZone(zone: string): void {
 }
 
 /** A key that an operator brings: `mk_` and URL-safe characters, 16 to 128 in all. */
-export const givenKey = /^mk_[A-Za-z0-9_-]{13,125}$/;
+const givenKey = /^mk_[A-Za-z0-9_-]{13,125}$/;
 
 function checkBootstrapKey(key: string | null): void {
   if (key !== null && !givenKey.test(key)) {

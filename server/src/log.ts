@@ -4,7 +4,7 @@ import { prettyFactory } from "pino-pretty";
 export type { Logger } from "pino";
 
 /** What a log line shows in place of a key. */
-export const redactedKey = "mk_[redacted]";
+const redactedKey = "mk_[redacted]";
 
 /** Replaces everything that looks like an API key, whole or cut short. Used on each line that leaves the process. */
 export function redactKeys(text: string): string {

@@ -1,0 +1,201 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import Fastify, { type FastifyInstance } from "fastify";
+import type { TimeFormatter } from "../clock.ts";
+import { Refusal } from "../errors.ts";
+import type { Logger } from "../log.ts";
+import type { AccessControl } from "../mail/access.ts";
+import type { Feed } from "../mail/feed.ts";
+import type { Mailboxes } from "../mail/mailboxes.ts";
+import type { Reader } from "../mail/reading.ts";
+import type { Metrics } from "../metrics.ts";
+import { acceptBodies } from "./body.ts";
+import { Connections } from "./connections.ts";
+import { apiMethods, setHeaders } from "./cors.ts";
+import { protocolFault, refuseConnection, sendError } from "./envelope.ts";
+import { serveHealth } from "./health.ts";
+import type { SocketLimits } from "./push-socket.ts";
+import { SeedApi } from "./seed-api.ts";
+import { SocketDoor } from "./socket-door.ts";
+
+export interface HttpOptions {
+  host: string;
+  /** 0 takes a free one. */
+  port: number;
+  maxBodyBytes: number;
+  access: AccessControl;
+  reader: Reader;
+  mailboxes: Mailboxes;
+  feed: Feed;
+  formatTime: TimeFormatter;
+  log: Logger;
+  metrics: Metrics;
+  /** Answers `/readyz`. */
+  isReady(): Promise<boolean> | boolean;
+  socket: SocketLimits;
+}
+
+const headersTimeoutMs = 15_000;
+/** Time to receive a request, not to answer it: waits may take longer. */
+const requestTimeoutMs = 30_000;
+/** Longer than the 60 s after which common load balancers close, so that it is never us who closes under a request. */
+const keepAliveTimeoutMs = 72_000;
+/** Silence on a connection while a request is being answered: longer than any wait, and the end of a client that does not read. */
+const idleTimeoutMs = 90_000;
+
+/** One listener for the API, WebSockets and health. */
+export class HttpServer implements AsyncDisposable {
+  readonly #app: FastifyInstance;
+  readonly #server: Server;
+  readonly #connections: Connections;
+  readonly #api: SeedApi;
+  readonly #sockets: SocketDoor;
+  #address = { host: "", port: 0 };
+  #draining: Promise<void> | null = null;
+
+  /** Resolves once connections are taken; rejects when the address cannot be had. */
+  static async listen(options: HttpOptions): Promise<HttpServer> {
+    const http = new HttpServer(options);
+    await http.#listen(options);
+    return http;
+  }
+
+  private constructor(options: HttpOptions) {
+    const { app, server } = createApp(options);
+    this.#app = app;
+    this.#server = server;
+    this.#connections = new Connections(server);
+    this.#api = new SeedApi(options);
+    this.#sockets = new SocketDoor({ ...options, limits: options.socket });
+    app.addHook("onSend", (_request, reply, _payload, done) => {
+      if (this.#draining !== null) reply.header("connection", "close");
+      done();
+    });
+    this.#api.serve(app);
+    serveHealth(app, options);
+    app.get("/", (_request, reply) => reply.send("Cat Mails: the API is at /api, new mail over WebSocket at /ws.\n"));
+    server.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => {
+      this.#connections.keep(socket);
+      this.#sockets.upgrade(request, socket, head);
+    });
+  }
+
+  /** Where it listens, or listened. */
+  get address(): { host: string; port: number } {
+    return this.#address;
+  }
+
+  /**
+   * Stops: takes no more connections, ends waits with `unavailable` and sockets with 1001 and their cursor, answers what is
+   * in flight. Resolves when every connection is closed; those that are not after `timeoutMs` are cut.
+   */
+  drain(timeoutMs: number): Promise<void> {
+    this.#draining ??= this.#drain(timeoutMs);
+    return this.#draining;
+  }
+
+  /** Cuts every connection. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const drained = this.drain(0);
+    this.#connections.destroyAll();
+    await drained;
+  }
+
+  async #listen({ host, port, log }: HttpOptions): Promise<void> {
+    await this.#app.ready();
+    this.#server.listen({ host, port });
+    try {
+      await once(this.#server, "listening");
+    } catch (error) {
+      this.#sockets[Symbol.dispose]();
+      throw error;
+    }
+    const { address, port: taken } = this.#server.address() as AddressInfo;
+    this.#address = { host: address, port: taken };
+    // Running out of file descriptors is no reason to end the process.
+    this.#server.on("error", (error) => log.error({ err: error }, "HTTP could not take a connection"));
+  }
+
+  async #drain(timeoutMs: number): Promise<void> {
+    const closed = once(this.#server, "close");
+    this.#server.close();
+    this.#api.endWaits();
+    this.#sockets.closeAll();
+    this.#connections.closeIdle();
+    const cut = setTimeout(() => this.#connections.destroyAll(), timeoutMs);
+    await closed;
+    clearTimeout(cut);
+    this.#sockets[Symbol.dispose]();
+    await this.#app.close();
+  }
+}
+
+function createApp(options: HttpOptions): { app: FastifyInstance; server: Server } {
+  const { log, maxBodyBytes } = options;
+  let server: Server | undefined;
+  const app = Fastify({
+    // Its own lines would hold URLs, and with them keys.
+    logger: false,
+    bodyLimit: maxBodyBytes,
+    // Proxies are not believed; nothing here asks where a request came from.
+    trustProxy: false,
+    routerOptions: {
+      ignoreTrailingSlash: true,
+      // Parsed by readParameters, where a fault can be answered.
+      querystringParser: () => ({}),
+    },
+    frameworkErrors: (error, request, reply) => {
+      // No hook runs before these.
+      setHeaders(request, reply);
+      void sendError(reply, error, log);
+    },
+    clientErrorHandler: (error, socket) => refuseConnection(socket, protocolFault(error)),
+    serverFactory: (handler) => (server = createHttpServer(handler)),
+  });
+  if (server === undefined) throw new Error("The framework made no server");
+  acceptBodies(app);
+  app.addHook("onRequest", (request, reply, done) => {
+    setHeaders(request, reply);
+    done();
+  });
+  observe(app, options);
+  app.setErrorHandler((error, _request, reply) => sendError(reply, error, log));
+  app.setNotFoundHandler((request, reply) => {
+    const isApi = /^\/api\/?(?:\?|$)/.test(request.raw.url ?? "");
+    if (isApi) reply.header("allow", apiMethods);
+    return sendError(reply, new Refusal(isApi ? "method_not_allowed" : "not_found"), log);
+  });
+  return { app, server };
+}
+
+function createHttpServer(handler: (request: IncomingMessage, response: never) => void): Server {
+  const server = createServer(
+    {
+      headersTimeout: headersTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      keepAliveTimeout: keepAliveTimeoutMs,
+      connectionsCheckingInterval: 5000,
+      noDelay: true,
+      // Clients that offer HTTP/2 (`Upgrade: h2c`) mean an ordinary request.
+      shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === "websocket",
+    },
+    handler as (request: IncomingMessage, response: unknown) => void,
+  );
+  server.setTimeout(idleTimeoutMs);
+  return server;
+}
+
+/** Counts and times every answer. Logs name the route, never the URL, which may hold a key. */
+function observe(app: FastifyInstance, { log, metrics }: HttpOptions): void {
+  app.addHook("onResponse", (request, reply, done) => {
+    metrics.httpRequests.inc({ status: String(reply.statusCode) });
+    metrics.httpSeconds.observe(reply.elapsedTime / 1000);
+    if (log.isLevelEnabled("debug")) {
+      const { method, routeOptions } = request;
+      const ms = Math.round(reply.elapsedTime * 10) / 10;
+      log.debug({ method, route: routeOptions.url ?? null, status: reply.statusCode, ms }, "Answered");
+    }
+    done();
+  });
+}

@@ -1,0 +1,113 @@
+import { parseAddress } from "../address.ts";
+import { Refusal } from "../errors.ts";
+import type { MailFilter, Store } from "../store/store.ts";
+import { hashKey } from "./keys.ts";
+
+/** What a presented key may do, as of the moment it was looked up. */
+export interface Access {
+  keyId: number;
+  publicId: string;
+  userId: number;
+  /** `null`: all mailboxes of the user. */
+  mailboxIds: readonly number[] | null;
+  readOnly: boolean;
+  expiresAtMs: number | null;
+  /** SHA-256 of the key, to look it up again while a socket stays open. */
+  hash: Uint8Array;
+}
+
+// Everything that could be a key; anything else is refused before it is hashed.
+const keyShape = /^mk_[A-Za-z0-9_-]{1,125}$/;
+
+/** What a door asks before it does anything for a key. */
+export class AccessControl {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** The access of a key, or `null` when it is unknown, revoked or expired. Looked up each time, so a revoked key stops at once. */
+  async authenticate(key: string): Promise<Access | null> {
+    return keyShape.test(key) ? await findAccess(this.#store, hashKey(key)) : null;
+  }
+
+  /** What the addresses of a `mail` parameter stand for; throws like {@link resolveFilters}. */
+  resolve(access: Access, addresses: readonly string[]): Promise<MailFilter[]> {
+    return resolveFilters(this.#store, access, addresses);
+  }
+}
+
+/** Looks an access up again; `null` once its key is revoked or expired. */
+export function renewAccess(store: Store, access: Access): Promise<Access | null> {
+  return findAccess(store, access.hash);
+}
+
+async function findAccess(store: Store, hash: Uint8Array): Promise<Access | null> {
+  const key = await store.findKey(hash, Date.now());
+  if (key === null) return null;
+  const { id, publicId, userId, mailboxIds, readOnly, expiresAtMs } = key;
+  return { keyId: id, publicId, userId, mailboxIds, readOnly, expiresAtMs, hash };
+}
+
+/** Addresses that one request may name. */
+const maxAddresses = 100;
+
+/**
+ * Turns the addresses of a `mail` parameter into filters. A plus-address means that tag only; an address that only a
+ * catch-all takes means that address only. Throws `mailbox_scope_invalid` for the first address that does not exist,
+ * is not the user's or is outside the key's scope, all alike, and `invalid_parameter` for more than 100.
+ */
+export async function resolveFilters(
+  store: Store,
+  access: Access,
+  addresses: readonly string[],
+): Promise<MailFilter[]> {
+  if (addresses.length > maxAddresses) {
+    throw new Refusal("invalid_parameter", { detail: `mail names more than ${maxAddresses} addresses` });
+  }
+  const filters: MailFilter[] = [];
+  for (const text of addresses) {
+    const filter = await resolveFilter(store, access, text);
+    if (filter === null) throw new Refusal("mailbox_scope_invalid");
+    filters.push(filter);
+  }
+  return filters;
+}
+
+/** The filters of those addresses that are (still) in scope; the rest is left out. */
+export async function resolveLiveFilters(
+  store: Store,
+  access: Access,
+  addresses: readonly string[],
+): Promise<MailFilter[]> {
+  const filters = await Promise.all(addresses.map((text) => resolveFilter(store, access, text)));
+  return filters.filter((filter) => filter !== null);
+}
+
+/** Everything the key may read: `null` for a whole user, else its mailboxes. */
+export function scopeFilters(access: Access): MailFilter[] | null {
+  return access.mailboxIds?.map((mailboxId) => ({ mailboxId, mailTo: null })) ?? null;
+}
+
+/** Splits `mail` parameters at commas and reads a space in a local part as the `+` that form decoding took away. */
+export function splitAddresses(values: readonly string[]): string[] {
+  return values
+    .flatMap((value) => value.split(","))
+    .map((text) => restorePlus(text.trim()))
+    .filter((text) => text !== "");
+}
+
+function restorePlus(text: string): string {
+  const at = text.lastIndexOf("@");
+  return at < 0 || text.startsWith('"') ? text : text.slice(0, at).replaceAll(" ", "+") + text.slice(at);
+}
+
+async function resolveFilter(store: Store, access: Access, text: string): Promise<MailFilter | null> {
+  const address = parseAddress(text);
+  if (address === null) return null;
+  const route = await store.route(address, Date.now());
+  if (route.kind !== "mailbox" || route.mailbox.userId !== access.userId) return null;
+  if (access.mailboxIds !== null && !access.mailboxIds.includes(route.mailbox.id)) return null;
+  return { mailboxId: route.mailbox.id, mailTo: route.via === "address" ? null : address.text };
+}

@@ -1,0 +1,228 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { Refusal } from "../errors.ts";
+import type { Logger } from "../log.ts";
+import type { Metrics } from "../metrics.ts";
+import type { MailFilter, MailRecord, Store } from "../store/store.ts";
+import { renewAccess, resolveLiveFilters, scopeFilters, type Access } from "./access.ts";
+import { Follower, type FeedHead, type FollowerSink } from "./follower.ts";
+
+export interface FeedOptions {
+  store: Store;
+  log: Logger;
+  metrics: Metrics;
+  /** Open followers of all users together. */
+  maxFollowers: number;
+  maxFollowersPerUser: number;
+}
+
+export interface FollowRequest {
+  access: Access;
+  /** Addresses that were asked for; `null`: everything the key may read, also mailboxes made later. */
+  addresses: readonly string[] | null;
+  /** What the addresses stand for now; `null`: every mailbox of the user. */
+  filters: readonly MailFilter[] | null;
+  /** Mails after this id; left out: only mails stored from now on. */
+  since?: number;
+  sink: FollowerSink;
+}
+
+/** How often the store is asked for revoked keys and changed mailboxes, so that an open socket notices within a second. */
+const watchIntervalMs = 300;
+/** Followers looked at before the event loop gets its turn. */
+const sliceSize = 50;
+
+interface UserFeed extends FeedHead {
+  /** Last mail id known to exist. Ids of a user are given out without gaps, so a jump means a mail that was not announced here. */
+  lastId: number;
+  followers: Set<Follower>;
+  /** Followers and those about to become one. */
+  places: number;
+}
+
+/**
+ * Hands each user's new mails to that user's followers, once and in id order. A follower that missed an announcement, because
+ * it was slow or because another process stored the mail, reads the store instead.
+ */
+export class Feed implements AsyncDisposable {
+  readonly #options: FeedOptions;
+  readonly #users = new Map<number, UserFeed>();
+  readonly #stop = new AbortController();
+  readonly #foreign: Disposable;
+  readonly #watching: Promise<void>;
+  #places = 0;
+  #revision: number | null = null;
+  #foreignChange = false;
+
+  constructor(options: FeedOptions) {
+    this.#options = options;
+    this.#foreign = options.store.onForeignChange(() => {
+      this.#foreignChange = true;
+    });
+    this.#watching = this.#watch();
+  }
+
+  /** Tells followers of mails that this process has just committed, in commit order. */
+  announce(mails: readonly { userId: number; mail: MailRecord }[]): void {
+    for (const { userId, mail } of mails) {
+      const user = this.#users.get(userId);
+      if (user === undefined) continue;
+      user.announcements++;
+      const inOrder = mail.id === user.lastId + 1;
+      if (mail.id > user.lastId) user.lastId = mail.id;
+      for (const follower of user.followers) {
+        if (inOrder) follower.offer(mail);
+        else if (follower.cursor < mail.id) follower.catchUp();
+      }
+    }
+  }
+
+  /**
+   * Starts a follower of an access and filters that the caller has just resolved. A `since` beyond the last id counts as
+   * the last id. Throws `too_many_followers` at a limit and `unavailable` during a shutdown.
+   */
+  async follow(request: FollowRequest): Promise<Follower> {
+    const { userId } = request.access;
+    const user = this.#takePlace(userId);
+    let follower: Follower | null = null;
+    try {
+      const lastId = (await this.#options.store.lastMailIds([userId])).get(userId) ?? 0;
+      user.lastId = Math.max(user.lastId, lastId);
+      const added: Follower = new Follower({
+        subscription: { access: request.access, addresses: request.addresses, filters: request.filters },
+        cursor: Math.min(request.since ?? lastId, lastId),
+        head: user,
+        sink: request.sink,
+        store: this.#options.store,
+        log: this.#options.log,
+        onClose: () => {
+          user.followers.delete(added);
+          this.#leavePlace(userId, user);
+        },
+      });
+      follower = added;
+      user.followers.add(follower);
+      // Whatever changed since the caller looked was not told to a follower that was not in the set yet.
+      await this.#revalidate(follower);
+      if (this.#stop.signal.aborted) follower.end("shutdown");
+      follower.catchUp();
+      return follower;
+    } catch (error) {
+      if (follower === null) this.#leavePlace(userId, user);
+      else follower.close();
+      throw error;
+    }
+  }
+
+  /** Looks again at what one user's followers may see; call it after changing the user's mailboxes, before saying so. */
+  async refresh(userId: number): Promise<void> {
+    for (const follower of [...(this.#users.get(userId)?.followers ?? [])]) await this.#revalidate(follower);
+  }
+
+  /** Ends every follower with `shutdown` and takes no more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    this.#foreign[Symbol.dispose]();
+    for (const user of this.#users.values()) {
+      for (const follower of user.followers) follower.end("shutdown");
+    }
+    await this.#watching;
+  }
+
+  #takePlace(userId: number): UserFeed {
+    if (this.#stop.signal.aborted) throw new Refusal("unavailable");
+    const { maxFollowers, maxFollowersPerUser, metrics } = this.#options;
+    const user = this.#users.get(userId) ?? { announcements: 0, lastId: 0, followers: new Set(), places: 0 };
+    if (this.#places >= maxFollowers || user.places >= maxFollowersPerUser) {
+      throw new Refusal("too_many_followers", { retryAfterSeconds: 5 });
+    }
+    this.#users.set(userId, user);
+    user.places++;
+    this.#places++;
+    metrics.followers.set(this.#places);
+    return user;
+  }
+
+  #leavePlace(userId: number, user: UserFeed): void {
+    user.places--;
+    this.#places--;
+    if (user.places === 0) this.#users.delete(userId);
+    this.#options.metrics.followers.set(this.#places);
+  }
+
+  async #watch(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        await this.#look();
+      } catch (error) {
+        if (!signal.aborted) this.#options.log.error({ err: error }, "Could not look for changes in the store");
+      }
+      // Rejects only when it is aborted, which the loop's condition sees.
+      await delay(watchIntervalMs, undefined, { ref: false, signal }).catch(() => undefined);
+    }
+  }
+
+  async #look(): Promise<void> {
+    const { store } = this.#options;
+    const { revision, userIds } = await store.changedUsers(this.#revision ?? Number.MAX_SAFE_INTEGER);
+    const changed = this.#revision === null ? [] : userIds.filter((userId) => this.#users.has(userId));
+    this.#revision = revision;
+    await this.#revalidateAll(changed);
+    this.#endExpired();
+    this.#retryBehind();
+    if (this.#foreignChange) await this.#catchUpWithForeignMails();
+  }
+
+  async #revalidateAll(userIds: readonly number[]): Promise<void> {
+    let done = 0;
+    for (const userId of userIds) {
+      for (const follower of [...(this.#users.get(userId)?.followers ?? [])]) {
+        await this.#revalidate(follower);
+        if (++done % sliceSize === 0) await delay(0);
+      }
+    }
+  }
+
+  async #revalidate(follower: Follower): Promise<void> {
+    const { store } = this.#options;
+    const { addresses } = follower.subscription;
+    const access = await renewAccess(store, follower.subscription.access);
+    if (access === null) {
+      follower.end("invalid_key");
+      return;
+    }
+    const filters = addresses === null ? scopeFilters(access) : await resolveLiveFilters(store, access, addresses);
+    if (addresses !== null && filters?.length === 0) follower.end("mailbox_scope_invalid");
+    else follower.subscription = { access, addresses, filters };
+  }
+
+  #endExpired(): void {
+    const nowMs = Date.now();
+    this.#forEach((follower) => {
+      const { expiresAtMs } = follower.subscription.access;
+      if (expiresAtMs !== null && expiresAtMs <= nowMs) follower.end("invalid_key");
+    });
+  }
+
+  #retryBehind(): void {
+    this.#forEach((follower) => {
+      if (follower.isBehind) follower.catchUp();
+    });
+  }
+
+  async #catchUpWithForeignMails(): Promise<void> {
+    this.#foreignChange = false;
+    const lastIds = await this.#options.store.lastMailIds([...this.#users.keys()]);
+    for (const [userId, lastId] of lastIds) {
+      const user = this.#users.get(userId);
+      if (user === undefined || lastId <= user.lastId) continue;
+      user.lastId = lastId;
+      user.announcements++;
+      for (const follower of user.followers) follower.catchUp();
+    }
+  }
+
+  #forEach(visit: (follower: Follower) => void): void {
+    for (const user of this.#users.values()) for (const follower of user.followers) visit(follower);
+  }
+}

@@ -1,0 +1,105 @@
+import { Refusal } from "../errors.ts";
+import type { MailFilter, MailRecord, Store, StoredMail } from "../store/store.ts";
+import { resolveFilters, type Access } from "./access.ts";
+import type { Feed } from "./feed.ts";
+
+export type { MailRecord, StoredMail } from "../store/store.ts";
+
+/** Mails of one page at the most, and how many when nothing is asked for. */
+export const maxPageMails = 200;
+export const defaultPageMails = 50;
+/** A page ends early once its subjects and contents reach this many characters; one mail always fits. */
+export const maxPageChars = 8 * 1024 * 1024;
+/** Longest time that a list may wait for its first mail. */
+export const maxWaitMs = 60_000;
+
+export interface ListRequest {
+  access: Access;
+  addresses: readonly string[];
+  limit: number;
+  /** Mails after this id, the oldest first in line. */
+  since?: number;
+  /** Mails before this id. */
+  before?: number;
+  /** How long an empty answer is held back; 0 answers at once. */
+  waitMs: number;
+  /** Ends a wait early, when nobody listens any more. */
+  signal: AbortSignal;
+}
+
+/** Reads mails for one key at a time. */
+export class Reader {
+  readonly #store: Store;
+  readonly #feed: Pick<Feed, "follow">;
+
+  constructor(store: Store, feed: Pick<Feed, "follow">) {
+    this.#store = store;
+    this.#feed = feed;
+  }
+
+  /**
+   * One page, newest first. With `since` it holds the oldest mails after it, so that going on from its newest id skips
+   * nothing. With `waitMs` an answer that would be empty is held until a mail is there.
+   * Throws `mailbox_scope_invalid`, `invalid_parameter`, `too_many_followers`, and during a wait `invalid_key`.
+   */
+  async list(request: ListRequest): Promise<MailRecord[]> {
+    const filters = await resolveFilters(this.#store, request.access, request.addresses);
+    const page = await this.#page(request, filters);
+    // Below an upper bound nothing new can appear.
+    if (page.length > 0 || request.waitMs <= 0 || request.before !== undefined) return page;
+    const came = await this.#wait(request, filters);
+    return came ? await this.#page(request, filters) : [];
+  }
+
+  /** One mail with its raw bytes; `null` when it is absent, foreign or outside the key's scope. */
+  readMail(access: Access, id: number): Promise<StoredMail | null> {
+    return this.#store.readMail({ userId: access.userId, id, mailboxIds: access.mailboxIds, nowMs: Date.now() });
+  }
+
+  async #page(request: ListRequest, filters: readonly MailFilter[]): Promise<MailRecord[]> {
+    const { since, before } = request;
+    const page = await this.#store.listMails({
+      userId: request.access.userId,
+      filters,
+      order: since === undefined ? "newest" : "oldest",
+      limit: Math.min(request.limit, maxPageMails),
+      maxChars: maxPageChars,
+      nowMs: Date.now(),
+      ...(since === undefined ? {} : { afterId: since }),
+      ...(before === undefined ? {} : { beforeId: before }),
+    });
+    return since === undefined ? page : page.reverse();
+  }
+
+  /** True once a mail is there, false when the time is up or the caller has gone. */
+  async #wait(request: ListRequest, filters: readonly MailFilter[]): Promise<boolean> {
+    const done = Promise.withResolvers<boolean>();
+    // It may be refused before anybody awaits it.
+    done.promise.catch(() => undefined);
+    // A follower from the same cursor reads the store first, so a mail that came since the empty page is not missed.
+    const follower = await this.#feed.follow({
+      access: request.access,
+      addresses: request.addresses,
+      filters,
+      since: request.since ?? 0,
+      sink: {
+        write: () => {
+          done.resolve(true);
+          return false;
+        },
+        end: (reason) => done.reject(new Refusal(reason === "shutdown" ? "unavailable" : reason)),
+      },
+    });
+    const giveUp = (): void => done.resolve(false);
+    const timer = setTimeout(giveUp, Math.min(request.waitMs, maxWaitMs));
+    request.signal.addEventListener("abort", giveUp);
+    if (request.signal.aborted) giveUp();
+    try {
+      return await done.promise;
+    } finally {
+      clearTimeout(timer);
+      request.signal.removeEventListener("abort", giveUp);
+      follower.close();
+    }
+  }
+}

@@ -1,0 +1,112 @@
+import { randomUUID } from "node:crypto";
+import type { Address } from "../address.ts";
+import { parseAddress } from "../address.ts";
+import type { Metrics } from "../metrics.ts";
+import { countReceived, type MailParser } from "../mime/mime.ts";
+import type { Mailbox, NewMailRecipient, Route, Store } from "../store/store.ts";
+import type { Feed } from "./feed.ts";
+
+/** A recipient that {@link Receiver.checkRecipient} accepted: where its mail goes. */
+export interface ReceiverRecipient extends NewMailRecipient {
+  /** Equal for two recipients that would store the same mail twice. */
+  readonly key: string;
+}
+
+export type RecipientVerdict =
+  | { kind: "accepted"; recipient: ReceiverRecipient }
+  | { kind: "unknown_mailbox" }
+  | { kind: "foreign_domain" }
+  | { kind: "over_quota"; neverFits: boolean };
+
+export type ReceiveResult = { kind: "stored"; receipt: string } | { kind: "gone" } | { kind: "looping" };
+
+export interface ReceiverOptions {
+  store: Store;
+  feed: Pick<Feed, "announce">;
+  parser: MailParser;
+  metrics: Metrics;
+  /** Domain of a `postmaster` that names none. */
+  domain: string;
+  /** Bytes of mail one user may keep; 0 is no quota. */
+  quotaBytes: number;
+  /** Received header fields before a mail counts as looping (RFC 5321 section 6.3). */
+  maxReceived: number;
+}
+
+/**
+ * The one way in for mail, whichever door it came through. A result `stored` means that the mail is synced for every
+ * recipient whose mailbox still exists, and that followers have been told.
+ */
+export class Receiver {
+  readonly #options: ReceiverOptions;
+
+  constructor(options: ReceiverOptions) {
+    this.#options = options;
+  }
+
+  /** May this address get a mail of this declared size (0: not declared)? `null` is `postmaster` without a domain. */
+  async checkRecipient(address: Address | null, sizeBytes: number): Promise<RecipientVerdict> {
+    const { store, quotaBytes, domain } = this.#options;
+    const target = address ?? parseAddress(`postmaster@${domain}`);
+    if (target === null) return { kind: "unknown_mailbox" };
+    let route = await store.route(target, Date.now());
+    if (route.kind === "unknown_mailbox" && target.local === "postmaster") route = await this.#routePostmaster();
+    if (route.kind !== "mailbox") return route;
+    if (quotaBytes > 0 && route.usedBytes + sizeBytes >= quotaBytes) {
+      return { kind: "over_quota", neverFits: sizeBytes > quotaBytes };
+    }
+    return { kind: "accepted", recipient: recipientOf(route.mailbox, target.text) };
+  }
+
+  /**
+   * Takes one mail for recipients that were accepted before. Rejects only for a fault of ours: nothing was acknowledged,
+   * the sender may try again. `raw` is given away with the call.
+   */
+  async receive(mail: {
+    envelopeFrom: string;
+    recipients: readonly ReceiverRecipient[];
+    raw: Buffer<ArrayBuffer>;
+  }): Promise<ReceiveResult> {
+    const { store, feed, parser, metrics, maxReceived } = this.#options;
+    const startedMs = performance.now();
+    const receivedAtMs = Date.now();
+    const sizeBytes = mail.raw.byteLength;
+    if (countReceived(mail.raw) > maxReceived) return { kind: "looping" };
+    const parsed = parser.summarize(mail.raw);
+    const summary = parsed instanceof Promise ? await parsed : parsed;
+    const fields = {
+      mailFrom: summary.from === "" ? mail.envelopeFrom : summary.from,
+      subject: summary.subject,
+      content: summary.content,
+      receivedAtMs,
+    };
+    const { delivered } = await store.commit({
+      ...fields,
+      raw: mail.raw,
+      envelopeFrom: mail.envelopeFrom,
+      defects: summary.defects,
+      recipients: mail.recipients,
+    });
+    if (delivered.length === 0) return { kind: "gone" };
+    feed.announce(
+      delivered.map(({ userId, id, mailboxId, mailTo }) => ({ userId, mail: { id, mailboxId, mailTo, ...fields } })),
+    );
+    metrics.receivedMails.inc();
+    metrics.receivedBytes.inc(sizeBytes);
+    metrics.receiveSeconds.observe((performance.now() - startedMs) / 1000);
+    return { kind: "stored", receipt: randomUUID() };
+  }
+
+  /** RFC 5321 section 4.5.1: mail for postmaster always finds somebody; here the first user. */
+  async #routePostmaster(): Promise<Route> {
+    const { store } = this.#options;
+    const [user] = await store.listUsers({ afterId: 0, limit: 1 });
+    const mailbox = user === undefined ? null : await store.findMailbox(user.address, Date.now());
+    if (user === undefined || mailbox === null) return { kind: "unknown_mailbox" };
+    return { kind: "mailbox", mailbox, usedBytes: user.usedBytes, via: "catch-all" };
+  }
+}
+
+function recipientOf(mailbox: Mailbox, mailTo: string): ReceiverRecipient {
+  return { key: `${mailbox.id} ${mailTo}`, userId: mailbox.userId, mailboxId: mailbox.id, mailTo };
+}

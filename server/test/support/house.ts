@@ -1,0 +1,176 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { timeFormatter } from "../../src/clock.ts";
+import { HttpServer, type HttpOptions } from "../../src/http/server.ts";
+import { createLog } from "../../src/log.ts";
+import { AccessControl } from "../../src/mail/access.ts";
+import { Feed } from "../../src/mail/feed.ts";
+import { makeKey, storeKey, type KeyGrant } from "../../src/mail/keys.ts";
+import { Mailboxes } from "../../src/mail/mailboxes.ts";
+import { Reader } from "../../src/mail/reading.ts";
+import { addUser } from "../../src/mail/setup.ts";
+import { Metrics } from "../../src/metrics.ts";
+import { openSqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
+import type { Mailbox, Store } from "../../src/store/store.ts";
+
+export const domain = "mails.test";
+export const tempDomain = "temp.mails.test";
+
+/** A user of the house with its main mailbox and a key that may do everything. */
+export interface Person {
+  userId: number;
+  address: string;
+  mailboxId: number;
+  key: string;
+}
+
+/** A mail to put straight into the store. */
+export interface Put {
+  from?: string;
+  subject?: string;
+  content?: string;
+  receivedAtMs?: number;
+}
+
+export interface HouseOptions {
+  socket?: Partial<HttpOptions["socket"]>;
+  maxBodyBytes?: number;
+  maxFollowersPerUser?: number;
+  tempMaxMailboxes?: number;
+  isReady?: HttpOptions["isReady"];
+  /** Puts something between the rooms and the store, to see what a fault in it would do. */
+  wrapStore?: (store: Store) => Store;
+  formatTime?: HttpOptions["formatTime"];
+}
+
+/** A real store in a directory of its own, the rooms above it, and the HTTP door on a free port. */
+export class House implements AsyncDisposable {
+  readonly store: Store;
+  readonly feed: Feed;
+  readonly metrics: Metrics;
+  readonly http: HttpServer;
+  /** Every line that was logged, at all levels. */
+  readonly lines: string[];
+  readonly #parts: AsyncDisposableStack;
+
+  static async open(options: HouseOptions = {}): Promise<House> {
+    await using parts = new AsyncDisposableStack();
+    const dataDir = await mkdtemp(join(tmpdir(), "catmails-house-"));
+    parts.defer(() => rm(dataDir, { recursive: true, force: true }));
+    const lines: string[] = [];
+    const log = createLog({ level: "trace", format: "json", write: (line) => void lines.push(line) });
+    const engine = parts.use(await openSqliteStore({ dataDir, log }));
+    const store = options.wrapStore?.(engine) ?? engine;
+    for (const [name, allowsTemp] of [
+      [domain, false],
+      [tempDomain, true],
+    ] as const) {
+      await store.createDomain({ name, allowsTemp, nowMs: Date.now() });
+    }
+    const metrics = new Metrics();
+    const maxFollowersPerUser = options.maxFollowersPerUser ?? 1000;
+    const feed = parts.use(new Feed({ store, log, metrics, maxFollowers: 10_000, maxFollowersPerUser }));
+    const http = parts.use(
+      await HttpServer.listen({
+        host: "127.0.0.1",
+        port: 0,
+        maxBodyBytes: options.maxBodyBytes ?? 64 * 1024,
+        access: new AccessControl(store),
+        reader: new Reader(store, feed),
+        mailboxes: mailboxesOf(store, feed, options.tempMaxMailboxes ?? 0),
+        feed,
+        formatTime: options.formatTime ?? timeFormatter("UTC"),
+        log,
+        metrics,
+        isReady: options.isReady ?? (() => true),
+        socket: {
+          maxBufferedBytes: 256 * 1024,
+          stallTimeoutMs: 30_000,
+          pingIntervalMs: 25_000,
+          deadTimeoutMs: 60_000,
+          ...options.socket,
+        },
+      }),
+    );
+    return new House({ store, feed, metrics, http, lines, parts: parts.move() });
+  }
+
+  private constructor(
+    made: Pick<House, "store" | "feed" | "metrics" | "http" | "lines"> & { parts: AsyncDisposableStack },
+  ) {
+    this.store = made.store;
+    this.feed = made.feed;
+    this.metrics = made.metrics;
+    this.http = made.http;
+    this.lines = made.lines;
+    this.#parts = made.parts;
+  }
+
+  get origin(): string {
+    return `http://127.0.0.1:${this.http.address.port}`;
+  }
+
+  async addPerson(name: string): Promise<Person> {
+    const { user, key } = await addUser(this.store, { address: `${name}@${domain}`, nowMs: Date.now() });
+    return { userId: user.id, address: user.address, mailboxId: user.mailboxId, key };
+  }
+
+  addAlias(person: Person, address: string): Promise<Mailbox> {
+    return this.store.createMailbox({
+      userId: person.userId,
+      address,
+      kind: "alias",
+      nowMs: Date.now(),
+      expiresAtMs: null,
+      random: false,
+      forKeyId: null,
+      maxTemp: 0,
+      takeReserved: false,
+    });
+  }
+
+  /** Makes another key for a person; answers it with its public id. */
+  async addKey(person: Person, grant: Omit<KeyGrant, "userId"> = {}): Promise<{ key: string; publicId: string }> {
+    const made = makeKey();
+    await storeKey(this.store, made, { userId: person.userId, nowMs: Date.now(), ...grant });
+    return { key: made.text, publicId: made.publicId };
+  }
+
+  async revoke(key: string): Promise<void> {
+    const publicId = key.slice(3, 11);
+    if (!(await this.store.revokeKey({ publicId, nowMs: Date.now() }))) throw new Error("no such key");
+  }
+
+  /** Stores a mail for one mailbox and tells the feed, as receiving does. Answers its id. */
+  async put(to: { userId: number; mailboxId: number; address: string }, mail: Put = {}): Promise<number> {
+    const fields = {
+      mailFrom: mail.from ?? "sender@example.com",
+      subject: mail.subject ?? "A subject",
+      content: mail.content ?? "Some text",
+      receivedAtMs: mail.receivedAtMs ?? Date.now(),
+    };
+    const { delivered } = await this.store.commit({
+      ...fields,
+      raw: new Uint8Array([13, 10]),
+      envelopeFrom: fields.mailFrom,
+      defects: [],
+      recipients: [{ userId: to.userId, mailboxId: to.mailboxId, mailTo: to.address }],
+    });
+    const [one] = delivered;
+    if (one === undefined) throw new Error("the mailbox is gone");
+    const { userId, id, mailboxId, mailTo } = one;
+    this.feed.announce([{ userId, mail: { id, mailboxId, mailTo, ...fields } }]);
+    return id;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#parts.disposeAsync();
+  }
+}
+
+function mailboxesOf(store: Store, feed: Feed, tempMaxMailboxes: number): Mailboxes {
+  const day = 86_400_000;
+  const times = { tempTtlMs: day, tempMaxTtlMs: 7 * day, nameReservedMs: 30 * day };
+  return new Mailboxes({ store, feed, tempDomain, tempMaxMailboxes, ...times });
+}
