@@ -1,0 +1,79 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Command } from "commander";
+import type { Config } from "../config.ts";
+import { Exit } from "./failure.ts";
+import type { Finding } from "./finding.ts";
+import { checkClock, checkDataDir, checkDisk, checkProgram } from "./machine-checks.ts";
+import { checkDomain, checkHttpPort, checkSmtpPort } from "./network-checks.ts";
+import { openSession, type Session } from "./session.ts";
+
+/** `catmails doctor`: is everything there that a server needs, and does it answer? */
+export function addDoctorCommand(program: Command): void {
+  program
+    .command("doctor")
+    .description("check the machine, the data directory and the ports; exit 1 when something has to be mended")
+    .addHelpText(
+      "after",
+      `
+Give it the same flags, environment and configuration file as the server.
+
+Examples:
+  catmails doctor
+  catmails doctor --json | jq '.[] | select(.verdict == "bad")'`,
+    )
+    .action(async (_options: unknown, command: Command) => {
+      const session = openSession(command);
+      const findings = await examine(session);
+      await session.out.list(findings, {
+        columns: ["VERDICT", "CHECK", "DETAIL"].map((title) => ({ title })),
+        row: ({ verdict, check, detail }) => [verdict, check, detail],
+        whenEmpty: "",
+      });
+      if (findings.some(({ verdict }) => verdict === "bad")) throw new Exit(1);
+    });
+}
+
+async function examine(session: Session): Promise<Finding[]> {
+  const { config } = session;
+  const dataDir = checkDataDir(config.data_dir);
+  const findings = [checkProgram(), dataDir.finding, checkDisk(config.data_dir)];
+  const running = dataDir.exists && dataDir.finding.verdict !== "bad" && (await isServing(config));
+  findings.push({ check: "server", verdict: "good", detail: running ? "running" : "not running" });
+  const store = dataDir.exists ? await checkStore(session) : null;
+  if (store !== null) findings.push(store.finding);
+  findings.push(checkClock(store?.sinceMs ?? 0));
+  findings.push(
+    await checkSmtpPort(config, { running }),
+    await checkHttpPort(config, { running }),
+    await checkDomain(config.domain),
+  );
+  return findings;
+}
+
+async function isServing({ data_dir: dataDir }: Config): Promise<boolean> {
+  const { acquireServeLock } = await import("../store/sqlite/serve-lock.ts");
+  using lock = acquireServeLock(dataDir);
+  return lock === null;
+}
+
+async function checkStore({ config, log }: Session): Promise<{ finding: Finding; sinceMs: number }> {
+  try {
+    const { databaseName, openSqliteStore } = await import("../store/sqlite/sqlite-store.ts");
+    if (!existsSync(join(config.data_dir, databaseName))) {
+      const detail = "no database yet; the first start of the server makes it";
+      return { finding: { check: "store", verdict: "note", detail }, sinceMs: 0 };
+    }
+    await using store = await openSqliteStore({ dataDir: config.data_dir, log });
+    const { engine, schemaVersion, facts } = await store.check();
+    const [first] = await store.listUsers({ afterId: 0, limit: 1 });
+    const parts = [`${engine}, schema ${schemaVersion}`, ...facts.map(({ name, value }) => `${name} ${value}`)];
+    return {
+      finding: { check: "store", verdict: "good", detail: parts.join(", ") },
+      sinceMs: first?.createdAtMs ?? 0,
+    };
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    return { finding: { check: "store", verdict: "bad", detail }, sinceMs: 0 };
+  }
+}

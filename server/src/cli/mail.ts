@@ -1,0 +1,136 @@
+import type { SeedMail } from "@catmails/client";
+import type { Command } from "commander";
+import type { Address } from "../address.ts";
+import { timeFormatter } from "../clock.ts";
+import { defaultPageMails, maxPageChars, maxPageMails } from "../mail/reading.ts";
+import type { MailRecord, Store, StoredMail } from "../store/store.ts";
+import { addressArgument, countArgument, limitArgument } from "./arguments.ts";
+import { Failure } from "./failure.ts";
+import { requirePlace, requireUser } from "./lookup.ts";
+import { withStore, type StoreSession } from "./session.ts";
+import { manyLines, oneLine } from "./text-table.ts";
+import { sizeText } from "./units.ts";
+
+interface ListOptions {
+  limit?: number;
+  since?: number;
+  before?: number;
+}
+
+/** `catmails mail`: reading what is stored, without a key. */
+export function addMailCommands(program: Command): void {
+  const mail = program.command("mail").description("stored mails: list, show, and the bytes as received");
+  mail
+    .command("list")
+    .description("list the mails of a mailbox, newest first")
+    .argument("<address>", "mailbox, or a tag or catch-all address for its own mails only", addressArgument)
+    .option("--limit <count>", `at most so many, up to ${maxPageMails} (default: ${defaultPageMails})`, limitArgument)
+    .option("--since <id>", "the oldest mails after this id", countArgument)
+    .option("--before <id>", "the newest mails before this id", countArgument)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  catmails mail list demo@mails.localhost
+  catmails mail list demo+ci@mails.localhost --limit 1 --json | jq -r '.[0].content'`,
+    )
+    .action((address: Address, options: ListOptions, command: Command) =>
+      withStore(command, { create: false }, (session) => list(session, address, options)),
+    );
+  addReading(mail);
+}
+
+function addReading(mail: Command): void {
+  mail
+    .command("show")
+    .description("show one mail")
+    .argument("<id>", "id of the mail, counted per user", countArgument)
+    .requiredOption("--user <address>", "main mailbox of the user whose mail it is", addressArgument)
+    .addHelpText("after", "\nExample:\n  catmails mail show 128 --user demo@mails.localhost")
+    .action((id: number, options: { user: Address }, command: Command) =>
+      withStore(command, { create: false }, (session) => show(session, id, options.user)),
+    );
+  mail
+    .command("raw")
+    .description("write one mail to standard output, byte for byte as it was received")
+    .argument("<id>", "id of the mail, counted per user", countArgument)
+    .requiredOption("--user <address>", "main mailbox of the user whose mail it is", addressArgument)
+    .addHelpText("after", "\nExample:\n  catmails mail raw 128 --user demo@mails.localhost > 128.eml")
+    .action((id: number, options: { user: Address }, command: Command) =>
+      withStore(command, { create: false }, async ({ store, out }) => {
+        const { raw } = await read(store, id, options.user);
+        await out.write(raw);
+      }),
+    );
+}
+
+async function list({ store, config, out }: StoreSession, address: Address, options: ListOptions): Promise<void> {
+  const { mailbox, filter } = await requirePlace(store, address);
+  const { since, before } = options;
+  const limit = Math.min(options.limit ?? defaultPageMails, maxPageMails);
+  const page = await store.listMails({
+    userId: mailbox.userId,
+    filters: [filter],
+    order: since === undefined ? "newest" : "oldest",
+    limit,
+    maxChars: maxPageChars,
+    nowMs: Date.now(),
+    ...(since === undefined ? {} : { afterId: since }),
+    ...(before === undefined ? {} : { beforeId: before }),
+  });
+  const formatTime = timeFormatter(config.time_zone);
+  // Newest first, as the API has it.
+  const newestFirst = since === undefined ? page : page.reverse();
+  await out.list(
+    newestFirst.map((mail) => seedMail(mail, formatTime)),
+    {
+      columns: [{ title: "ID", align: "right" }, ...["RECEIVED", "FROM", "TO", "SUBJECT"].map((title) => ({ title }))],
+      row: (mail) => [
+        String(mail.id),
+        mail.received_at,
+        oneLine(mail.mail_from, 60),
+        mail.mail_to,
+        oneLine(mail.subject, 100),
+      ],
+      whenEmpty: `No mails for ${address.text}.`,
+    },
+  );
+}
+
+async function show({ store, config, out }: StoreSession, id: number, user: Address): Promise<void> {
+  const mail = await read(store, id, user);
+  const seed = seedMail(mail, timeFormatter(config.time_zone));
+  const defects = mail.defects.length === 0 ? "" : `Defects   ${mail.defects.join(", ")}\n`;
+  await out.result(
+    { ...seed, envelope_from: mail.envelopeFrom, size: mail.raw.byteLength, defects: mail.defects },
+    `Id        ${seed.id}
+From      ${oneLine(seed.mail_from, 400)}
+To        ${seed.mail_to}
+Sender    ${mail.envelopeFrom === "" ? "<>" : oneLine(mail.envelopeFrom, 400)}
+Subject   ${oneLine(seed.subject, 1000)}
+Received  ${seed.received_at} ${config.time_zone}
+Size      ${sizeText(mail.raw.byteLength)}
+${defects}
+${manyLines(seed.content)}
+`,
+  );
+}
+
+async function read(store: Store, id: number, userAddress: Address): Promise<StoredMail> {
+  const user = await requireUser(store, userAddress);
+  const mail = await store.readMail({ userId: user.id, id, mailboxIds: null, nowMs: Date.now() });
+  if (mail !== null) return mail;
+  throw new Failure("no_mail", `${user.address} has no mail ${id}.`);
+}
+
+/** A mail in the form of the API. */
+function seedMail(mail: MailRecord, formatTime: (timeMs: number) => string): SeedMail {
+  return {
+    id: mail.id,
+    mail_from: mail.mailFrom,
+    mail_to: mail.mailTo,
+    subject: mail.subject,
+    content: mail.content,
+    received_at: formatTime(mail.receivedAtMs),
+  };
+}

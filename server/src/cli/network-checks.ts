@@ -1,0 +1,105 @@
+import { Resolver } from "node:dns/promises";
+import { once } from "node:events";
+import { connect, createServer } from "node:net";
+import type { Config } from "../config.ts";
+import type { Finding } from "./finding.ts";
+
+const answerTimeoutMs = 3000;
+const dnsTimeoutMs = 2000;
+
+interface Port {
+  host: string;
+  port: number;
+}
+
+/** While the server runs: does SMTP greet? Else: is its port free? */
+export async function checkSmtpPort(config: Config, state: { running: boolean }): Promise<Finding> {
+  const at = { host: config.smtp_host, port: config.smtp_port };
+  return { check: "smtp", ...(await judgePort(at, state, greets)) };
+}
+
+/** While the server runs: is HTTP ready? Else: is its port free? */
+export async function checkHttpPort(config: Config, state: { running: boolean }): Promise<Finding> {
+  const at = { host: config.http_host, port: config.http_port };
+  return { check: "http", ...(await judgePort(at, state, isReady)) };
+}
+
+type Judgement = Pick<Finding, "verdict" | "detail">;
+
+async function judgePort(
+  at: Port,
+  { running }: { running: boolean },
+  answers: (at: Port) => Promise<boolean>,
+): Promise<Judgement> {
+  const where = `${at.host} port ${at.port}`;
+  if (at.port === 0) return { verdict: "note", detail: `${at.host}, a free port at each start` };
+  if (!running) {
+    const fault = await listenFault(at);
+    return fault === null ? { verdict: "good", detail: `${where} is free` } : { verdict: "bad", detail: fault };
+  }
+  try {
+    const reached = { ...at, host: reachable(at.host) };
+    if (await answers(reached)) return { verdict: "good", detail: `${where} answers` };
+  } catch {
+    // Whatever went wrong, it did not answer.
+  }
+  return { verdict: "bad", detail: `${where} does not answer; was the server started with other settings?` };
+}
+
+async function listenFault({ host, port }: Port): Promise<string | null> {
+  const server = createServer();
+  try {
+    server.listen({ host, port });
+    await once(server, "listening");
+    return null;
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "unknown";
+    return `cannot listen on ${host} port ${port} (${code})`;
+  } finally {
+    server.close();
+  }
+}
+
+async function greets(at: Port): Promise<boolean> {
+  const socket = connect(at);
+  try {
+    const [greeting] = (await once(socket, "data", { signal: AbortSignal.timeout(answerTimeoutMs) })) as [Buffer];
+    return greeting.toString("latin1").startsWith("220");
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function isReady({ host, port }: Port): Promise<boolean> {
+  const authority = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+  const answer = await fetch(`http://${authority}/readyz`, { signal: AbortSignal.timeout(answerTimeoutMs) });
+  await answer.body?.cancel();
+  return answer.ok;
+}
+
+function reachable(host: string): string {
+  if (host === "0.0.0.0") return "127.0.0.1";
+  return host === "::" ? "::1" : host;
+}
+
+// RFC 6761 and RFC 6762: names that the public DNS never knows.
+const localName = /(?:^|\.)(?:localhost|test|example|invalid|local|internal)$|^\[/;
+
+/** Does the DNS send mail for the domain anywhere? Only ever a note: a server may well be asked directly. */
+export async function checkDomain(domain: string): Promise<Finding> {
+  if (localName.test(domain)) {
+    return {
+      check: "domain",
+      verdict: "note",
+      detail: `${domain} is a local name; mail reaches it only on this machine`,
+    };
+  }
+  const resolver = new Resolver({ timeout: dnsTimeoutMs, tries: 1 });
+  try {
+    const records = await resolver.resolveMx(domain);
+    const names = records.toSorted((a, b) => a.priority - b.priority).map(({ exchange }) => exchange);
+    return { check: "domain", verdict: "good", detail: `mail for ${domain} goes to ${names.join(", ")}` };
+  } catch {
+    return { check: "domain", verdict: "note", detail: `the DNS has no MX record for ${domain}` };
+  }
+}

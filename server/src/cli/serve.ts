@@ -1,0 +1,111 @@
+import packageFile from "../../package.json" with { type: "json" };
+import type { Config, LoadedConfig } from "../config.ts";
+import { createLog, type Logger } from "../log.ts";
+import { Service, StartError } from "./service.ts";
+
+/** A terminal's Ctrl-C reaches us twice under npm, which passes it on: the same wish, not a second one. */
+const sameSignalMs = 300;
+
+/**
+ * Serves until SIGTERM or SIGINT, then stops in order and answers the exit code; a second signal ends the process at once.
+ * Addresses, the new key and commands to try go to standard output, logs to standard error.
+ */
+export async function serve(loaded: LoadedConfig, options: { json: boolean }): Promise<number> {
+  const { config } = loaded;
+  const log = createLog({
+    level: config.log_level,
+    format: config.log_format === "json" || (config.log_format === "auto" && !process.stderr.isTTY) ? "json" : "pretty",
+    write: (line) => process.stderr.write(line),
+  });
+  process.on("uncaughtException", (error) => {
+    log.fatal({ err: error }, "A bug: this should never happen. Stopping at once; nothing acknowledged is lost");
+    process.exit(1);
+  });
+  // Listened for before the start, so that a signal in the middle of it is not lost.
+  const signalled = firstSignal(log);
+  let service: Service;
+  try {
+    service = await Service.start(config, log);
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return 1;
+  }
+  if (service.setup.bootstrapKeyInactive)
+    log.warn("The configured bootstrap_key is not an active key; it is only used on the first start");
+  process.stdout.write(options.json ? `${JSON.stringify(report(service, config))}\n` : banner(service, config));
+  log.info({ smtp: service.smtp, http: service.http }, "Serving");
+  log.info({ signal: await signalled }, "Stopping");
+  await service.stop();
+  log.info("Stopped");
+  return 0;
+}
+
+function firstSignal(log: Logger): Promise<NodeJS.Signals> {
+  const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>();
+  let firstMs: number | null = null;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (firstMs === null) {
+      firstMs = performance.now();
+      resolve(signal);
+    } else if (performance.now() - firstMs > sameSignalMs) {
+      log.warn({ signal }, "Second signal: ending at once");
+      process.exit(1);
+    }
+  };
+  process.on("SIGTERM", onSignal);
+  process.on("SIGINT", onSignal);
+  return promise;
+}
+
+interface Report {
+  version: string;
+  smtp: { host: string; port: number };
+  http: string;
+  websocket: string;
+  mailbox: string;
+  /** Only on the start that made it. */
+  key?: string;
+}
+
+function report(service: Service, config: Config): Report {
+  const http = `${reachable(service.http.host)}:${service.http.port}`;
+  return {
+    version: packageFile.version,
+    smtp: service.smtp,
+    http: `http://${http}/api`,
+    websocket: `ws://${http}/`,
+    mailbox: service.setup.firstUser?.address ?? config.bootstrap_mail,
+    ...(service.setup.newKey === null ? {} : { key: service.setup.newKey }),
+  };
+}
+
+function banner(service: Service, config: Config): string {
+  const { http, websocket, mailbox, key } = report(service, config);
+  const smtp = `${reachable(service.smtp.host)}:${service.smtp.port}`;
+  const keyLine = key === undefined ? "" : `  API key    ${key}\n             shown this once: keep it\n`;
+  const shown = key ?? "mk_...";
+  return `Cat Mails ${packageFile.version}
+
+  SMTP       ${smtp}
+  HTTP       ${http}
+  WebSocket  ${websocket}?key=API_KEY
+  Mailbox    ${mailbox}
+${keyLine}
+Try it in another shell:
+
+  export KEY=${shown}
+  printf 'From: Cat <cat@example.com>\\r\\nSubject: Hello\\r\\n\\r\\nYour code is 482913\\r\\n' |
+    curl smtp://${smtp} --mail-from cat@example.com --mail-rcpt ${mailbox} --upload-file -
+  curl "${http}?type=getmails&mail=${mailbox}&key=$KEY"
+  curl ${http} -X POST -H "Authorization: Bearer $KEY" -d "mail=${mailbox}"
+${key === undefined ? "\nThe key was shown on the first start. Another one: catmails key add --user ADDRESS\n" : ""}
+`;
+}
+
+/** An address that a client on this machine can use for what the server listens on. */
+function reachable(host: string): string {
+  if (host === "0.0.0.0") return "127.0.0.1";
+  if (host === "::") return "[::1]";
+  return host.includes(":") ? `[${host}]` : host;
+}

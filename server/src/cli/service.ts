@@ -1,0 +1,243 @@
+import { timeFormatter } from "../clock.ts";
+import type { Config } from "../config.ts";
+import { HttpServer } from "../http/server.ts";
+import type { Logger } from "../log.ts";
+import { AccessControl } from "../mail/access.ts";
+import { Feed } from "../mail/feed.ts";
+import { Mailboxes } from "../mail/mailboxes.ts";
+import { Reader } from "../mail/reading.ts";
+import { Receiver } from "../mail/receive.ts";
+import { Retention } from "../mail/retention.ts";
+import { setUp, type SetupResult } from "../mail/setup.ts";
+import { Metrics } from "../metrics.ts";
+import { MailParser } from "../mime/mime.ts";
+import type { SmtpMetrics } from "../smtp/metrics.ts";
+import { SmtpServer } from "../smtp/server.ts";
+import { acquireServeLock } from "../store/sqlite/serve-lock.ts";
+import { openSqliteStore } from "../store/sqlite/sqlite-store.ts";
+import type { Store } from "../store/store.ts";
+
+interface ListenAddress {
+  host: string;
+  port: number;
+}
+
+/** A fault that the operator can mend: one line, no stack. */
+export class StartError extends Error {
+  override name = "StartError";
+}
+
+/** Senders get this much of a stop's time at most, so that readers and sockets are told goodbye too. */
+const smtpShareOfStop = 0.8;
+
+/** The whole server in one process: every room joined to the next. */
+export class Service implements AsyncDisposable {
+  readonly setup: SetupResult;
+  readonly http: ListenAddress;
+  readonly smtp: ListenAddress;
+  readonly #stop: () => Promise<void>;
+  #stopping: Promise<void> | null = null;
+
+  private constructor(parts: {
+    setup: SetupResult;
+    http: ListenAddress;
+    smtp: ListenAddress;
+    stop: () => Promise<void>;
+  }) {
+    this.setup = parts.setup;
+    this.http = parts.http;
+    this.smtp = parts.smtp;
+    this.#stop = parts.stop;
+  }
+
+  /**
+   * Opens the store, makes the first user where there is none, and listens. Throws {@link StartError} when another
+   * process serves the same data directory or a port is taken; whatever was opened until then is closed again.
+   */
+  static async start(config: Config, log: Logger): Promise<Service> {
+    await using parts = new AsyncDisposableStack();
+    const store = parts.use(await openSqliteStore({ dataDir: config.data_dir, log }));
+    const lock = acquireServeLock(config.data_dir);
+    if (lock === null) throw new StartError(`Another catmails already serves the data directory ${config.data_dir}.`);
+    parts.use(lock);
+    const setup = await setUp(store, {
+      domain: config.domain,
+      tempDomain: config.temp_domain,
+      bootstrapMail: config.bootstrap_mail,
+      bootstrapKey: config.bootstrap_key,
+    });
+    const metrics = new Metrics();
+    const rooms = openRooms(config, { store, log, metrics, parts });
+    const state = { ready: true };
+    const http = parts.use(await listenHttp(config, { ...rooms, store, log, metrics, state }));
+    const smtp = parts.use(await listenSmtp(config, { receiver: rooms.receiver, log, metrics }));
+    const owned = parts.move();
+    const stop = async (): Promise<void> => {
+      state.ready = false;
+      const deadlineMs = performance.now() + config.shutdown_timeout;
+      const leftMs = (): number => Math.max(0, deadlineMs - performance.now());
+      // Mail in flight is stored and pushed before the sockets go.
+      await smtp.drain(config.shutdown_timeout * smtpShareOfStop);
+      await rooms.feed[Symbol.asyncDispose]();
+      await http.drain(leftMs());
+      await owned.disposeAsync();
+    };
+    return new Service({ setup, http: http.address, smtp: smtp.address, stop });
+  }
+
+  /** Not ready, then no new mail, then no new answers; every resource closed. Within `shutdown_timeout` and a second or so. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+}
+
+interface Foundations {
+  store: Store;
+  log: Logger;
+  metrics: Metrics;
+}
+
+interface Rooms {
+  feed: Feed;
+  reader: Reader;
+  mailboxes: Mailboxes;
+  receiver: Receiver;
+  access: AccessControl;
+}
+
+function openRooms(config: Config, base: Foundations & { parts: AsyncDisposableStack }): Rooms {
+  const { store, log, metrics, parts } = base;
+  const parser = parts.use(new MailParser({}));
+  const feed = parts.use(
+    new Feed({
+      store,
+      log,
+      metrics,
+      maxFollowers: config.max_followers,
+      maxFollowersPerUser: config.max_followers_per_user,
+    }),
+  );
+  const mailboxes = new Mailboxes({
+    store,
+    feed,
+    tempDomain: config.temp_domain,
+    tempTtlMs: config.temp_ttl,
+    tempMaxTtlMs: config.temp_max_ttl,
+    tempMaxMailboxes: config.temp_max_mailboxes,
+    nameReservedMs: config.temp_name_reserved,
+  });
+  const receiver = new Receiver({
+    store,
+    feed,
+    parser,
+    metrics,
+    domain: config.domain,
+    quotaBytes: config.quota_bytes,
+    maxReceived: config.smtp_max_received,
+  });
+  parts.use(
+    new Retention({
+      store,
+      log,
+      metrics,
+      maxAgeMs: config.retention_age,
+      maxCount: config.retention_count,
+      nameReservedMs: config.temp_name_reserved,
+    }),
+  );
+  return { feed, mailboxes, receiver, reader: new Reader(store, feed), access: new AccessControl(store) };
+}
+
+function listenHttp(config: Config, rooms: Rooms & Foundations & { state: { ready: boolean } }): Promise<HttpServer> {
+  const { store, state, access, reader, mailboxes, feed, log, metrics } = rooms;
+  return explainPort(
+    "HTTP",
+    { host: config.http_host, port: config.http_port },
+    HttpServer.listen({
+      host: config.http_host,
+      port: config.http_port,
+      maxBodyBytes: config.http_max_body_bytes,
+      access,
+      reader,
+      mailboxes,
+      feed,
+      formatTime: timeFormatter(config.time_zone),
+      log,
+      metrics,
+      isReady: async () => state.ready && (await canServe(store)),
+      socket: {
+        maxBufferedBytes: config.ws_max_buffered_bytes,
+        stallTimeoutMs: config.ws_stall_timeout,
+        pingIntervalMs: config.ws_ping_interval,
+        deadTimeoutMs: config.ws_dead_timeout,
+      },
+    }),
+  );
+}
+
+function listenSmtp(config: Config, base: { receiver: Receiver; log: Logger; metrics: Metrics }): Promise<SmtpServer> {
+  return explainPort(
+    "SMTP",
+    { host: config.smtp_host, port: config.smtp_port },
+    SmtpServer.listen({
+      host: config.smtp_host,
+      port: config.smtp_port,
+      hostname: config.smtp_hostname,
+      limits: {
+        maxMessageBytes: config.smtp_max_message_bytes,
+        maxRecipients: config.smtp_max_recipients,
+        maxLineBytes: config.smtp_max_line_bytes,
+        maxMails: config.smtp_max_mails,
+        maxErrors: config.smtp_max_errors,
+        idleTimeoutMs: config.smtp_idle_timeout,
+        maxConnections: config.smtp_max_connections,
+        maxConnectionsPerIp: config.smtp_max_connections_per_ip,
+        maxBufferedBytes: config.smtp_max_buffered_bytes,
+      },
+      intake: base.receiver,
+      log: base.log,
+      metrics: smtpMetrics(base.metrics),
+    }),
+  );
+}
+
+function smtpMetrics(metrics: Metrics): SmtpMetrics {
+  return {
+    connectionOpened: () => metrics.smtpConnections.inc(),
+    connectionClosed: () => metrics.smtpConnections.dec(),
+    connectionRefused: (reason) => metrics.smtpConnectionsRefused.inc({ reason }),
+    recipientRefused: (reason) => metrics.smtpRecipientsRefused.inc({ reason }),
+    mailEnded: (outcome) => metrics.smtpMails.inc({ outcome }),
+  };
+}
+
+async function canServe(store: Store): Promise<boolean> {
+  try {
+    await store.check();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function explainPort<T>(what: string, at: ListenAddress, listening: Promise<T>): Promise<T> {
+  try {
+    return await listening;
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    const reasons: Record<string, string> = {
+      EADDRINUSE: "the port is already in use",
+      EACCES: "this user may not open the port",
+      EADDRNOTAVAIL: "this machine has no such address",
+      ENOTFOUND: "the host name is not known",
+    };
+    const reason = reasons[code];
+    if (reason === undefined) throw error;
+    throw new StartError(`${what} cannot listen on ${at.host} port ${at.port}: ${reason}.`, { cause: error });
+  }
+}
