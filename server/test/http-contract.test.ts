@@ -340,14 +340,14 @@ describe("every documented error, for every call that can raise it", () => {
     });
   }
 
-  test("a chosen name that somebody else gave up: Address is reserved", async () => {
+  test("a chosen name that somebody else gave up: the same as one that is in use", async () => {
     const post = { method: "POST", key: other.key };
     await callApi(house.origin, { action: "create_temp_mailbox", name: "given-up" }, post);
     const mail = `given-up@${tempDomain}`;
     const gone = await callApi(house.origin, { action: "delete_temp_mailbox", mail }, post);
     assert.equal(gone.status, 200);
     const { status, body } = await ask("POST", { action: "create_temp_mailbox", name: "given-up" });
-    assert.deepEqual(body, { success: false, error: "Address is reserved", code: "address_reserved" });
+    assert.deepEqual(body, { success: false, error: "Address is already in use", code: "address_taken" });
     assert.equal(status, 409);
   });
 

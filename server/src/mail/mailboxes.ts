@@ -71,7 +71,7 @@ export class Mailboxes {
     const mailbox =
       request.name === undefined
         ? await this.#createRandom(access, domain, ttlMs)
-        : await this.#create(access, chosenAddress(request.name, domain), { ttlMs, random: false });
+        : await this.#createChosen(access, chosenAddress(request.name, domain), ttlMs);
     await this.#options.feed.refresh(access.userId);
     return mailbox;
   }
@@ -119,6 +119,15 @@ export class Mailboxes {
       });
     }
     return ttlMs;
+  }
+
+  async #createChosen(access: Access, address: Address, ttlMs: number): Promise<Mailbox> {
+    try {
+      return await this.#create(access, address, { ttlMs, random: false });
+    } catch (error) {
+      // Whether a name is somebody's still or was lately is nobody else's business.
+      throw isRefusal(error, "address_reserved") ? new Refusal("address_taken") : error;
+    }
   }
 
   async #createRandom(access: Access, domain: string, ttlMs: number): Promise<Mailbox> {

@@ -1,0 +1,62 @@
+/**
+ * A server that breaks the promise: it says 250 first and stores a little later. The harnesses must catch it.
+ * Run as a program with `CATMAILS_DATA_DIR`; prints a report as `serve --json` does, without HTTP.
+ */
+import { randomUUID } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import { loadConfig } from "../../src/config.ts";
+import { Feed } from "../../src/mail/feed.ts";
+import { Receiver } from "../../src/mail/receive.ts";
+import { Metrics } from "../../src/metrics.ts";
+import { MailParser } from "../../src/mime/mime.ts";
+import { SmtpServer } from "../../src/smtp/server.ts";
+import { openStore, silentLog } from "./household.ts";
+
+const lateMs = 100;
+
+const { config } = loadConfig({ env: process.env });
+const log = silentLog();
+const metrics = new Metrics();
+const store = await openStore(config.data_dir);
+const receiver = new Receiver({
+  store,
+  feed: new Feed({ store, log, metrics, maxFollowers: 1, maxFollowersPerUser: 1 }),
+  parser: new MailParser({}),
+  metrics,
+  domain: config.domain,
+  quotaBytes: 0,
+  maxReceived: 100,
+});
+
+type Receive = Receiver["receive"];
+const receiveLater = async (mail: Parameters<Receive>[0]): Promise<void> => {
+  await delay(lateMs);
+  await receiver.receive(mail);
+};
+
+const smtp = await SmtpServer.listen({
+  host: "127.0.0.1",
+  port: 0,
+  hostname: config.smtp_hostname,
+  limits: {
+    maxMessageBytes: config.smtp_max_message_bytes,
+    maxRecipients: config.smtp_max_recipients,
+    maxLineBytes: config.smtp_max_line_bytes,
+    maxMails: config.smtp_max_mails,
+    maxErrors: config.smtp_max_errors,
+    idleTimeoutMs: config.smtp_idle_timeout,
+    maxConnections: config.smtp_max_connections,
+    maxConnectionsPerIp: config.smtp_max_connections_per_ip,
+    maxBufferedBytes: config.smtp_max_buffered_bytes,
+  },
+  intake: {
+    checkRecipient: (address, sizeBytes) => receiver.checkRecipient(address, sizeBytes),
+    receive: (mail: Parameters<Receive>[0]) => {
+      void receiveLater(mail);
+      return Promise.resolve({ kind: "stored", receipt: randomUUID() });
+    },
+  },
+  log,
+});
+process.stdout.write(`${JSON.stringify({ smtp: smtp.address, http: "", websocket: "", mailbox: "" })}\n`);
+process.once("SIGTERM", () => process.exit(0));
