@@ -84,13 +84,13 @@ export class Retention implements AsyncDisposable {
     }
   }
 
-  /** Repeats a step until it finds less than it may take; answers how much went. */
+  /** Repeats a step until it finds nothing; answers how much went. */
   async #inSteps(step: (limit: number) => Promise<number>): Promise<number> {
     let total = 0;
     while (!this.#stop.signal.aborted) {
       const done = await step(stepRows);
       total += done;
-      if (done < stepRows) break;
+      if (done === 0) break;
       await this.#pause(stepPauseMs);
     }
     return total;

@@ -1,0 +1,111 @@
+import type { NewMail, NewMailRecipient } from "../store.ts";
+import type { Connection } from "./connection.ts";
+
+/** Ids in the order of a mail's recipients; 0 where the mailbox is gone. All 0: nothing was stored. */
+export type GivenIds = number[];
+
+interface LiveMailbox {
+  address: string;
+  expires_at: number | null;
+}
+
+/**
+ * Stores mails, in order, inside the writer's transaction. The number of a user's next mail comes from the user's own
+ * row, under the write lock and in the same transaction, so that ids become visible in increasing order.
+ */
+export function insertMails(connection: Connection, mails: readonly NewMail[]): GivenIds[] {
+  const mailboxes = new MailboxCheck(connection);
+  const plans = mails.map((mail) => ({ mail, live: mail.recipients.map((entry) => mailboxes.find(entry, mail)) }));
+  const next = takeIds(connection, plans);
+  return plans.map((plan) => insertMail(connection, plan, next));
+}
+
+interface MailPlan {
+  mail: NewMail;
+  /** `null` where the recipient is gone. */
+  live: (LiveMailbox | null)[];
+}
+
+/** Looks each mailbox up once per run of mails: no other change can come between them. */
+class MailboxCheck {
+  readonly #connection: Connection;
+  readonly #known = new Map<number, (LiveMailbox & { user_id: number }) | undefined>();
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  find(recipient: NewMailRecipient, mail: NewMail): LiveMailbox | null {
+    const id = recipient.mailboxId;
+    if (!this.#known.has(id)) {
+      const sql = "SELECT user_id, address, expires_at FROM alias WHERE id = ? AND deleted_at IS NULL";
+      this.#known.set(id, this.#connection.get(sql, id));
+    }
+    const row = this.#known.get(id);
+    if (row === undefined || row.user_id !== recipient.userId) return null;
+    return row.expires_at !== null && row.expires_at <= mail.receivedAtMs ? null : row;
+  }
+}
+
+/** Takes the ids of all mails at once, one update per user; answers the first of each. */
+function takeIds(connection: Connection, plans: readonly MailPlan[]): Map<number, number> {
+  const shares = new Map<number, { mails: number; bytes: number }>();
+  for (const { mail, live } of plans) {
+    mail.recipients.forEach(({ userId }, index) => {
+      if (live[index] === null) return;
+      const share = shares.get(userId) ?? { mails: 0, bytes: 0 };
+      shares.set(userId, { mails: share.mails + 1, bytes: share.bytes + mail.raw.length });
+    });
+  }
+  const next = new Map<number, number>();
+  for (const [userId, { mails, bytes }] of shares) {
+    const row = connection.get<{ last_mail_id: number }>(
+      `UPDATE user SET last_mail_id = last_mail_id + ?1, mail_count = mail_count + ?1, used_bytes = used_bytes + ?2
+       WHERE id = ?3 RETURNING last_mail_id`,
+      mails,
+      bytes,
+      userId,
+    );
+    if (row === undefined) throw new Error("a mailbox has no user");
+    next.set(userId, row.last_mail_id - mails + 1);
+  }
+  return next;
+}
+
+function insertMail(connection: Connection, { mail, live }: MailPlan, next: Map<number, number>): GivenIds {
+  const alive = live.filter((mailbox) => mailbox !== null).length;
+  if (alive === 0) return live.map(() => 0);
+  const messageId = insertMessage(connection, mail);
+  if (alive > 1) connection.insert("INSERT INTO message_share (message_id, refs) VALUES (?, ?)", messageId, alive);
+  return mail.recipients.map(({ userId, mailboxId, mailTo }, index) => {
+    const mailbox = live[index];
+    if (mailbox === null || mailbox === undefined) return 0;
+    const id = next.get(userId);
+    if (id === undefined) throw new Error("a mail has no id");
+    next.set(userId, id + 1);
+    connection.insert(
+      `INSERT INTO mail (user_id, id, mailbox_id, message_id, mail_to, received_at, size) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+      userId,
+      id,
+      mailboxId,
+      messageId,
+      mailTo === mailbox.address ? null : mailTo,
+      mail.receivedAtMs,
+      mail.raw.length,
+    );
+    return id;
+  });
+}
+
+function insertMessage(connection: Connection, mail: NewMail): number {
+  const messageId = connection.insert(
+    "INSERT INTO message (subject, mail_from, envelope_from, content, defects) VALUES (?, ?, ?, ?, ?)",
+    mail.subject,
+    mail.mailFrom,
+    mail.envelopeFrom,
+    mail.content,
+    mail.defects.length === 0 ? "[]" : JSON.stringify(mail.defects),
+  );
+  connection.insert("INSERT INTO raw (message_id, bytes) VALUES (?, ?)", messageId, mail.raw);
+  return messageId;
+}

@@ -1,0 +1,143 @@
+import type { MailFilter, MailQuery, MailRecord, StoredMail } from "../store.ts";
+import type { Connection } from "./connection.ts";
+import { MergedIds } from "./merged-ids.ts";
+import { mailboxIsLive } from "./rows.ts";
+
+/** Mails of deleted mailboxes that a list steps over before it goes mailbox by mailbox instead. */
+const maxHiddenRows = 1000;
+
+const recordColumns = `m.id, m.mailbox_id, g.mail_from, coalesce(m.mail_to, a.address) AS mail_to, g.subject, g.content,
+  m.received_at`;
+
+interface RecordRow {
+  id: number;
+  mailbox_id: number;
+  mail_from: string;
+  mail_to: string;
+  subject: string;
+  content: string;
+  received_at: number;
+}
+
+/** Store.listMails. Reads one moment, so that a mail committed meanwhile can never be skipped by the next page. */
+export function listMails(connection: Connection, query: MailQuery): MailRecord[] {
+  return connection.snapshot(() => {
+    const page: MailRecord[] = [];
+    if (query.limit < 1) return page;
+    let chars = 0;
+    for (const row of matching(connection, query)) {
+      page.push(recordOf(row));
+      chars += row.subject.length + row.content.length;
+      if (page.length >= query.limit || chars >= query.maxChars) break;
+    }
+    return page;
+  });
+}
+
+/** Store.readMail. */
+export function readMail(
+  connection: Connection,
+  key: { userId: number; id: number; mailboxIds: readonly number[] | null; nowMs: number },
+): StoredMail | null {
+  const row = connection.get<RecordRow & { envelope_from: string; defects: string; bytes: Uint8Array }>(
+    `SELECT ${recordColumns}, g.envelope_from, g.defects, r.bytes FROM mail m
+     CROSS JOIN alias a ON a.id = m.mailbox_id AND a.user_id = m.user_id
+     CROSS JOIN message g ON g.id = m.message_id CROSS JOIN raw r ON r.message_id = m.message_id
+     WHERE m.user_id = ? AND m.id = ? AND ${mailboxIsLive}
+     AND (?4 IS NULL OR m.mailbox_id IN (SELECT value FROM json_each(?4)))`,
+    key.userId,
+    key.id,
+    key.nowMs,
+    key.mailboxIds === null ? null : JSON.stringify(key.mailboxIds),
+  );
+  if (row === undefined) return null;
+  const defects = JSON.parse(row.defects) as string[];
+  return { ...recordOf(row), envelopeFrom: row.envelope_from, defects, raw: row.bytes };
+}
+
+function matching(connection: Connection, query: MailQuery): Iterable<RecordRow> {
+  const { filters } = query;
+  if (filters === null) return scanUser(connection, query);
+  const [only] = filters;
+  return only !== undefined && filters.length === 1
+    ? scanFilter(connection, query, only)
+    : mergeFilters(connection, query, filters);
+}
+
+/** All of a user's visible mails by id, along the primary key. */
+function* scanUser(connection: Connection, query: MailQuery): Iterable<RecordRow> {
+  const direction = query.order === "newest" ? "DESC" : "ASC";
+  const rows = connection.iterate<RecordRow | (RecordRow & { content: null })>(
+    `SELECT ${recordColumns} FROM mail m
+     LEFT JOIN alias a ON a.id = m.mailbox_id AND a.user_id = m.user_id AND ${mailboxIsLive}
+     LEFT JOIN message g ON g.id = m.message_id AND a.id IS NOT NULL
+     WHERE m.user_id = ? AND m.id > ? AND m.id < ? ORDER BY m.id ${direction}`,
+    query.nowMs,
+    query.userId,
+    query.afterId ?? 0,
+    query.beforeId ?? Number.MAX_SAFE_INTEGER,
+  );
+  let hidden = 0;
+  let lastId = 0;
+  for (const row of rows) {
+    lastId = row.id;
+    if (row.content !== null) yield row;
+    else if (++hidden > maxHiddenRows) break;
+  }
+  if (hidden <= maxHiddenRows) return;
+  const rest = query.order === "newest" ? { ...query, beforeId: lastId } : { ...query, afterId: lastId };
+  yield* mergeFilters(connection, rest, allMailboxes(connection, query));
+}
+
+/** Mails that match one filter, along its index: half the cost of a merge, and by far the most frequent list. */
+function* scanFilter(connection: Connection, query: MailQuery, filter: MailFilter): Iterable<RecordRow> {
+  // Looked up first: a mailbox that is not live must not be walked through.
+  if (!isLive(connection, query, filter.mailboxId)) return;
+  const values = [query.nowMs, query.userId, filter.mailboxId];
+  const range = [query.afterId ?? 0, query.beforeId ?? Number.MAX_SAFE_INTEGER];
+  const end = `AND m.id > ? AND m.id < ? ORDER BY m.id ${query.order === "newest" ? "DESC" : "ASC"}`;
+  // Named, because SQLite would rather walk all of the user's mails than look each one up from the index.
+  const select = `SELECT ${recordColumns} FROM mail m INDEXED BY ${filter.mailTo === null ? "mail_mailbox" : "mail_sub"}
+    CROSS JOIN alias a ON a.id = m.mailbox_id AND a.user_id = m.user_id AND ${mailboxIsLive}
+    CROSS JOIN message g ON g.id = m.message_id WHERE m.user_id = ? AND m.mailbox_id = ?`;
+  yield* filter.mailTo === null
+    ? connection.iterate<RecordRow>(`${select} ${end}`, ...values, ...range)
+    : connection.iterate<RecordRow>(`${select} AND m.mail_to = ? ${end}`, ...values, filter.mailTo, ...range);
+}
+
+/** Mails that match any of the filters, by id: one index range for each, merged as far as somebody reads on. */
+function* mergeFilters(connection: Connection, query: MailQuery, filters: readonly MailFilter[]): Iterable<RecordRow> {
+  const live = filters.filter((filter) => isLive(connection, query, filter.mailboxId));
+  for (const id of new MergedIds(connection, query, live)) {
+    const row = connection.get<RecordRow>(
+      `SELECT ${recordColumns} FROM mail m CROSS JOIN alias a ON a.id = m.mailbox_id AND a.user_id = m.user_id
+       CROSS JOIN message g ON g.id = m.message_id WHERE m.user_id = ? AND m.id = ? AND ${mailboxIsLive}`,
+      query.userId,
+      id,
+      query.nowMs,
+    );
+    if (row !== undefined) yield row;
+  }
+}
+
+function isLive(connection: Connection, query: MailQuery, mailboxId: number): boolean {
+  const sql = `SELECT 1 FROM alias a WHERE a.id = ? AND a.user_id = ? AND ${mailboxIsLive}`;
+  return connection.get(sql, mailboxId, query.userId, query.nowMs) !== undefined;
+}
+
+function allMailboxes(connection: Connection, query: MailQuery): MailFilter[] {
+  const sql = "SELECT id FROM alias WHERE user_id = ? AND deleted_at IS NULL";
+  return connection.all<{ id: number }>(sql, query.userId).map(({ id }) => ({ mailboxId: id, mailTo: null }));
+}
+
+function recordOf(row: RecordRow): MailRecord {
+  return {
+    id: row.id,
+    mailboxId: row.mailbox_id,
+    mailFrom: row.mail_from,
+    mailTo: row.mail_to,
+    subject: row.subject,
+    content: row.content,
+    receivedAtMs: row.received_at,
+  };
+}

@@ -1,0 +1,129 @@
+import type { Connection } from "./connection.ts";
+
+// Each function runs inside the writer's transaction, in steps that are small in rows and in bytes: freeing the pages of
+// a big mail costs time in proportion to its size, and intake waits meanwhile.
+const maxStepBytes = 32 * 1024 * 1024;
+/** A removed user's row stays this long: it carries the revision by which other processes notice. */
+const noticeMs = 60_000;
+
+/** What one step may still delete. */
+interface Step {
+  rows: number;
+  bytes: number;
+}
+
+interface DoomedMail {
+  id: number;
+  message_id: number;
+  size: number;
+}
+
+/** Store.purge. */
+export function purge(connection: Connection, input: { nowMs: number; limit: number }): number {
+  const step: Step = { rows: input.limit, bytes: maxStepBytes };
+  while (step.rows > 0 && step.bytes > 0) {
+    const mailbox = connection.get<{ id: number; user_id: number }>(
+      "SELECT id, user_id FROM alias WHERE deleted_at IS NOT NULL ORDER BY deleted_at LIMIT 1",
+    );
+    if (mailbox === undefined) break;
+    purgeMailbox(connection, mailbox, step);
+  }
+  if (step.bytes > 0) forgetUsers(connection, input.nowMs, step);
+  if (step.bytes > 0) forgetReservations(connection, input.nowMs, step);
+  return input.limit - step.rows;
+}
+
+/** Store.trimMails. */
+export function trimMails(
+  connection: Connection,
+  input: { userId: number; beforeMs: number; maxCount: number; limit: number },
+): number {
+  const oldest = connection.all<DoomedMail & { received_at: number }>(
+    "SELECT id, message_id, size, received_at FROM mail WHERE user_id = ? ORDER BY id LIMIT ?",
+    input.userId,
+    input.limit,
+  );
+  const excess = countBeyond(connection, input);
+  const doomed = oldest.filter((mail, index) => index < excess || mail.received_at < input.beforeMs);
+  return deleteMails(connection, input.userId, { doomed, step: { rows: input.limit, bytes: maxStepBytes } });
+}
+
+/** How many of a user's oldest mails lie beyond the newest `maxCount`. */
+function countBeyond(connection: Connection, input: { userId: number; maxCount: number }): number {
+  if (input.maxCount <= 0) return 0;
+  // Mails of deleted mailboxes are still in the count; they must not push visible ones out. The purge comes first.
+  const unpurged = "SELECT 1 FROM alias WHERE user_id = ? AND deleted_at IS NOT NULL LIMIT 1";
+  if (connection.get(unpurged, input.userId) !== undefined) return 0;
+  const row = connection.get<{ mail_count: number }>("SELECT mail_count FROM user WHERE id = ?", input.userId);
+  return Math.max(0, (row?.mail_count ?? 0) - input.maxCount);
+}
+
+/** Takes mails of a deleted mailbox away, and the mailbox itself once it is empty. */
+function purgeMailbox(connection: Connection, mailbox: { id: number; user_id: number }, step: Step): void {
+  const doomed = connection.all<DoomedMail>(
+    "SELECT id, message_id, size FROM mail WHERE user_id = ? AND mailbox_id = ? ORDER BY id LIMIT ?",
+    mailbox.user_id,
+    mailbox.id,
+    step.rows,
+  );
+  if (doomed.length > 0) deleteMails(connection, mailbox.user_id, { doomed, step });
+  else step.rows -= connection.change("DELETE FROM alias WHERE id = ?", mailbox.id);
+}
+
+/** Deletes these mails of one user as far as the step allows, at least one; answers how many went. */
+function deleteMails(
+  connection: Connection,
+  userId: number,
+  { doomed, step }: { doomed: readonly DoomedMail[]; step: Step },
+): number {
+  let rows = 0;
+  let bytes = 0;
+  for (const mail of doomed) {
+    if (rows > 0 && bytes + mail.size > step.bytes) break;
+    connection.change("DELETE FROM mail WHERE user_id = ? AND id = ?", userId, mail.id);
+    dropMessage(connection, mail.message_id);
+    rows++;
+    bytes += mail.size;
+  }
+  const sql = "UPDATE user SET mail_count = mail_count - ?, used_bytes = used_bytes - ? WHERE id = ?";
+  if (rows > 0) connection.change(sql, rows, bytes, userId);
+  step.rows -= rows;
+  // A step that could not take all of it is over, however many bytes were left.
+  step.bytes = rows < doomed.length ? 0 : step.bytes - bytes;
+  return rows;
+}
+
+/** Lets go of a message that one mail less refers to. */
+function dropMessage(connection: Connection, messageId: number): void {
+  const share = connection.get<{ refs: number }>(
+    "UPDATE message_share SET refs = refs - 1 WHERE message_id = ? RETURNING refs",
+    messageId,
+  );
+  if (share !== undefined && share.refs > 0) return;
+  if (share !== undefined) connection.change("DELETE FROM message_share WHERE message_id = ?", messageId);
+  connection.change("DELETE FROM raw WHERE message_id = ?", messageId);
+  connection.change("DELETE FROM message WHERE id = ?", messageId);
+}
+
+/** Forgets removed users whose last mailbox is gone, once every process has had time to notice. */
+function forgetUsers(connection: Connection, nowMs: number, step: Step): void {
+  const empty = connection.all<{ id: number }>(
+    `SELECT id FROM user WHERE removed_at <= ? AND NOT EXISTS (SELECT 1 FROM alias WHERE user_id = user.id)
+     LIMIT ?`,
+    nowMs - noticeMs,
+    step.rows,
+  );
+  for (const { id } of empty) {
+    connection.change("DELETE FROM api_key WHERE user_id = ?", id);
+    step.rows -= connection.change("DELETE FROM user WHERE id = ?", id);
+  }
+}
+
+/** Forgets reservations that are over. */
+function forgetReservations(connection: Connection, nowMs: number, step: Step): void {
+  step.rows -= connection.change(
+    "DELETE FROM reserved_address WHERE address IN (SELECT address FROM reserved_address WHERE until <= ? LIMIT ?)",
+    nowMs,
+    step.rows,
+  );
+}

@@ -1,0 +1,219 @@
+import { Worker } from "node:worker_threads";
+import { Refusal } from "../../errors.ts";
+import type { Logger } from "../../log.ts";
+import type { CommittedMail, NewMail, NewMailRecipient } from "../store.ts";
+import type { GivenIds } from "./mail-changes.ts";
+import type { Operations } from "./operations.ts";
+import type { FromWriter, Job, Outcome, ToWriter, WriterStart } from "./writer-messages.ts";
+
+export interface WriterThreadOptions {
+  file: string;
+  log: Logger | undefined;
+  /** Called after each transaction with the bytes of the write-ahead log that are in use. */
+  onLogLength(logBytes: number): void;
+  /** Called within 500 ms after somebody else has changed the database; sometimes also when nobody has. */
+  onForeignChange(): void;
+  /** The thread's code; the writer's own when absent. */
+  script?: URL;
+}
+
+/** Gets the outcome of one job; `null` when its thread died. */
+type Waiting = (outcome: Outcome | null) => void;
+
+const firstRestartDelayMs = 100;
+const maxRestartDelayMs = 5_000;
+
+/**
+ * The one writer of a database, in its own thread. What is asked for in one turn of the event loop goes over in one
+ * message; answers come in the order of the questions. When the thread dies, everything unanswered is refused
+ * `store_failed` and a new thread is started, later and later (100 ms to 5 s) as long as that does not help.
+ */
+export class WriterThread implements AsyncDisposable {
+  readonly #options: WriterThreadOptions;
+  /** `null` while there is no thread that takes jobs. */
+  #worker: Worker | null = null;
+  #ended: Promise<void> = Promise.resolve();
+  #waiting: Waiting[] = [];
+  #outbox: Job[] = [];
+  #pendingMails = 0;
+  #pendingBytes = 0;
+  #hasStarted = false;
+  #isClosing = false;
+  #restartDelayMs = firstRestartDelayMs;
+  #restartTimer: NodeJS.Timeout | undefined;
+
+  private constructor(options: WriterThreadOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves once the thread has opened its database. Throws an `Error` with one clear line when it cannot. */
+  static async start(options: WriterThreadOptions): Promise<WriterThread> {
+    const writer = new WriterThread(options);
+    await writer.#launch();
+    return writer;
+  }
+
+  /** Mails and raw bytes that are not answered yet. */
+  pending(): { mails: number; bytes: number } {
+    return { mails: this.#pendingMails, bytes: this.#pendingBytes };
+  }
+
+  /** Store.commit. */
+  commit(mail: NewMail): Promise<CommittedMail> {
+    // A transferred buffer reads as empty: without this, committing a mail twice would store an empty one.
+    if (mail.raw.buffer.detached) return Promise.reject(new TypeError("the raw bytes of this mail were given away"));
+    const { recipients } = mail;
+    const bytes = mail.raw.length;
+    this.#pendingMails++;
+    this.#pendingBytes += bytes;
+    return new Promise((resolve, reject) => {
+      this.#send({ kind: "mail", mail: asSent(mail) }, (outcome) => {
+        this.#pendingMails--;
+        this.#pendingBytes -= bytes;
+        if (outcome?.kind === "done") resolve(committedMail(recipients, outcome.value as GivenIds));
+        else reject(refusalOf(outcome));
+      });
+    });
+  }
+
+  /** Any other change, by its name in the store contract. */
+  call<Name extends keyof Operations>(
+    name: Name,
+    input: Parameters<Operations[Name]>[1],
+  ): Promise<ReturnType<Operations[Name]>> {
+    return new Promise((resolve, reject) => {
+      this.#send({ kind: "call", name, input }, (outcome) => {
+        if (outcome?.kind === "done") resolve(outcome.value as ReturnType<Operations[Name]>);
+        else reject(refusalOf(outcome));
+      });
+    });
+  }
+
+  /** Lets the thread copy the rest of the log into the database and start the log anew. */
+  finishCheckpoint(): void {
+    this.#post({ kind: "finish-checkpoint" }, []);
+  }
+
+  /** Refuses what comes from now on, lets everything asked for before finish, and ends the thread. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#isClosing) {
+      this.#flush();
+      this.#isClosing = true;
+      clearTimeout(this.#restartTimer);
+      this.#post({ kind: "close" }, []);
+    }
+    await this.#ended;
+  }
+
+  #send(job: Job, waiting: Waiting): void {
+    if (this.#worker === null || this.#isClosing) {
+      waiting(null);
+      return;
+    }
+    if (this.#outbox.length === 0) setImmediate(() => this.#flush());
+    this.#outbox.push(job);
+    this.#waiting.push(waiting);
+  }
+
+  #flush(): void {
+    const jobs = this.#outbox;
+    if (jobs.length === 0) return;
+    this.#outbox = [];
+    this.#post(
+      { kind: "jobs", jobs },
+      jobs.flatMap((job) => (job.kind === "mail" ? [job.mail.raw.buffer] : [])),
+    );
+  }
+
+  #post(message: ToWriter, transfers: ArrayBuffer[]): void {
+    try {
+      this.#worker?.postMessage(message, transfers);
+    } catch (error) {
+      // Only a caller's mistake gets here (one buffer given twice); the jobs of this message were never sent.
+      this.#options.log?.error({ err: error }, "the store could not hand jobs to its writer");
+      const count = message.kind === "jobs" ? message.jobs.length : 0;
+      for (const waiting of this.#waiting.splice(this.#waiting.length - count)) waiting(null);
+    }
+  }
+
+  #launch(): Promise<void> {
+    const { file, script = new URL("./writer.ts", import.meta.url) } = this.#options;
+    const start: WriterStart = { file };
+    const worker = new Worker(script, { workerData: start, name: "store-writer" });
+    const ready = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<void>();
+    this.#ended = ended.promise;
+    worker.on("message", (message: FromWriter) => {
+      if (message.kind === "outcomes") this.#settle(message.outcomes, message.logBytes);
+      else if (message.kind === "foreign-change") this.#options.onForeignChange();
+      else if (message.kind === "unusable") ready.reject(new Error(message.reason));
+      else {
+        this.#onReady(worker);
+        ready.resolve();
+      }
+    });
+    worker.on("error", (error) => this.#options.log?.error({ err: error }, "the store's writer failed"));
+    worker.on("exit", () => {
+      ready.reject(new Error(`The writer of the database in ${file} stopped.`));
+      ended.resolve();
+      this.#onExit();
+    });
+    return ready.promise;
+  }
+
+  #onReady(worker: Worker): void {
+    this.#worker = worker;
+    this.#hasStarted = true;
+    if (this.#isClosing) this.#post({ kind: "close" }, []);
+  }
+
+  #onExit(): void {
+    this.#worker = null;
+    this.#outbox = [];
+    for (const waiting of this.#waiting.splice(0)) waiting(null);
+    if (this.#isClosing || !this.#hasStarted) return;
+    this.#options.log?.error({ delayMs: this.#restartDelayMs }, "the store's writer stopped and is started again");
+    this.#restartTimer = setTimeout(() => {
+      this.#launch().catch((error: unknown) => this.#options.log?.error({ err: error }, "the store cannot be opened"));
+    }, this.#restartDelayMs);
+    this.#restartDelayMs = Math.min(maxRestartDelayMs, this.#restartDelayMs * 2);
+  }
+
+  #settle(outcomes: readonly Outcome[], logBytes: number): void {
+    const settled = this.#waiting.splice(0, outcomes.length);
+    this.#options.onLogLength(logBytes);
+    let failed: string | null = null;
+    settled.forEach((waiting, index) => {
+      const outcome = outcomes[index] ?? null;
+      if (outcome?.kind === "refused" && outcome.errorName === "store_failed") failed = outcome.detail;
+      waiting(outcome);
+    });
+    if (failed === null) this.#restartDelayMs = firstRestartDelayMs;
+    else this.#options.log?.error({ reason: failed }, "the store could not complete a change");
+  }
+}
+
+/** Only what the contract names crosses over, and bytes that can be transferred whole. */
+function asSent(mail: NewMail): NewMail {
+  const { raw, envelopeFrom, mailFrom, subject, content, receivedAtMs, defects, recipients } = mail;
+  const whole = raw.length === raw.buffer.byteLength ? raw : new Uint8Array(raw);
+  return { raw: whole, envelopeFrom, mailFrom, subject, content, receivedAtMs, defects, recipients };
+}
+
+function committedMail(recipients: readonly NewMailRecipient[], ids: GivenIds): CommittedMail {
+  const delivered: { userId: number; mailboxId: number; mailTo: string; id: number }[] = [];
+  const gone: NewMailRecipient[] = [];
+  recipients.forEach((recipient, index) => {
+    const id = ids[index] ?? 0;
+    const { userId, mailboxId, mailTo } = recipient;
+    if (id === 0) gone.push(recipient);
+    else delivered.push({ userId, mailboxId, mailTo, id });
+  });
+  return { delivered, gone };
+}
+
+function refusalOf(outcome: Outcome | null): Refusal {
+  if (outcome?.kind !== "refused") return new Refusal("store_failed");
+  const { errorName, detail } = outcome;
+  return detail === null ? new Refusal(errorName) : new Refusal(errorName, { cause: new Error(detail) });
+}

@@ -1,0 +1,287 @@
+/**
+ * The store contract. Every engine keeps it, and one suite (`server/test/support/store-suite.ts`) proves it for each.
+ *
+ * Rules that hold for every call:
+ * - A promise that resolves for a change means that the change is durable (synced) and visible to every later read.
+ * - A promise that rejects (`Refusal`; `store_failed` for a fault of the disk) changed nothing that anybody was told of.
+ * - Whose data it is stands in the statement: calls that take a `userId` never touch another user's rows, and something
+ *   foreign is answered exactly as something absent.
+ * - Mailboxes that are deleted or past `expiresAtMs`, and their mails, are invisible from that moment on, whether or
+ *   not they have been purged yet.
+ * - Cost does not grow with the number of stored mails.
+ *
+ * Times are milliseconds since the Unix epoch. Addresses are canonical text (`address.ts`).
+ */
+export interface Store extends AsyncDisposable {
+  /** Queues one mail for the next group commit. Resolves after the sync that made all its recipients durable. */
+  commit(mail: NewMail): Promise<CommittedMail>;
+  /** What queued work costs right now, for back-pressure: mails and raw bytes handed to `commit` and not settled yet. */
+  pending(): { mails: number; bytes: number };
+
+  /** Where mail for an address goes. One indexed lookup each for the mailbox, the catch-all and the domain. */
+  route(address: RouteAddress, nowMs: number): Promise<Route>;
+  /** The API key with this SHA-256, with its user; `null` when there is none or it is revoked or expired. */
+  findKey(hash: Uint8Array, nowMs: number): Promise<ApiKey | null>;
+
+  /** Mails of one user, ordered by id; see {@link MailQuery}. */
+  listMails(query: MailQuery): Promise<MailRecord[]>;
+  /** One mail with its raw bytes; `null` when absent, foreign, or outside `mailboxIds`. */
+  readMail(key: {
+    userId: number;
+    id: number;
+    mailboxIds: readonly number[] | null;
+    nowMs: number;
+  }): Promise<StoredMail | null>;
+  /** The last mail id given out, per user; users without mail answer 0. Unknown users are left out. */
+  lastMailIds(userIds: readonly number[]): Promise<Map<number, number>>;
+  /**
+   * Users whose keys or mailboxes changed after a revision, in whichever process, and the revision to ask with next
+   * time (0: from the beginning). Costs one look-up when nothing changed.
+   */
+  changedUsers(sinceRevision: number): Promise<{ revision: number; userIds: number[] }>;
+  /** Calls back within 500 ms after another process has changed the store: its mails were not announced here. */
+  onForeignChange(listener: () => void): Disposable;
+
+  /** Makes a user with its main mailbox. Throws `address_taken`, `address_reserved`, `domain_unknown`. */
+  createUser(input: { address: string; nowMs: number }): Promise<User>;
+  findUser(address: string): Promise<User | null>;
+  /** All users in id order, at most `limit` after `afterId`. */
+  listUsers(page: Page): Promise<User[]>;
+  /** Revokes the user's keys and deletes its mailboxes; mails go by {@link purge}. False when there is no such user. */
+  removeUser(input: { userId: number; nowMs: number; reserveUntilMs: number }): Promise<boolean>;
+
+  /**
+   * Stores a key. Throws `key_taken` when the hash exists, also of a revoked key, `not_found` for an unknown user and
+   * `mailbox_scope_invalid` for a mailbox that is not the user's.
+   */
+  createKey(input: NewApiKey): Promise<ApiKey>;
+  listKeys(page: Page & { userId?: number }): Promise<ApiKey[]>;
+  /** Revokes by public id; false when no active key has it. */
+  revokeKey(input: { publicId: string; nowMs: number }): Promise<boolean>;
+
+  /**
+   * Makes a mailbox. Throws `address_taken`, `address_reserved`, `domain_unknown`, `too_many_mailboxes`, and `not_found`
+   * for an unknown user or key.
+   */
+  createMailbox(input: NewMailbox): Promise<Mailbox>;
+  /** The live mailbox with exactly this address, whoever owns it. */
+  findMailbox(address: string, nowMs: number): Promise<Mailbox | null>;
+  /** Live mailboxes in id order; of one user when `userId` is given; only these ids when `ids` is given. */
+  listMailboxes(page: Page & { userId?: number; ids?: readonly number[]; nowMs: number }): Promise<Mailbox[]>;
+  /**
+   * Deletes a live mailbox of this user and reserves its address (`null`: for ever). Mails are invisible at once and go
+   * by {@link purge}. False when it is absent, foreign, not of one of `kinds`, or outside `mailboxIds`; a main mailbox
+   * goes only with its user.
+   */
+  deleteMailbox(input: DeleteMailbox): Promise<boolean>;
+
+  createDomain(input: NewDomain): Promise<Domain>;
+  listDomains(page: Page): Promise<Domain[]>;
+  /** Sets a domain's catch-all. False when there is no such domain; throws `not_found` for a mailbox that is not there. */
+  updateDomain(input: { name: string; catchAllMailboxId: number | null }): Promise<boolean>;
+  /** False when there is no such domain; throws `domain_in_use` while live mailboxes are in it. */
+  removeDomain(input: { name: string; nowMs: number }): Promise<boolean>;
+
+  /** Turns expired temp mailboxes into deleted ones, at most `limit`; answers how many. */
+  expireMailboxes(input: { nowMs: number; reserveMs: number; limit: number }): Promise<number>;
+  /**
+   * Deletes up to `limit` mails of deleted mailboxes and forgets mailboxes that are empty; answers how many rows went.
+   * Big mails make it stop earlier: only 0 says that nothing is left.
+   */
+  purge(input: { nowMs: number; limit: number }): Promise<number>;
+  /**
+   * Deletes up to `limit` of one user's oldest mails: those received before `beforeMs`, and those beyond the newest
+   * `maxCount` (0: no such rule), which waits while the user's deleted mailboxes are not purged. Answers how many went.
+   * Big mails make it stop earlier: only 0 says that nothing is left.
+   */
+  trimMails(input: { userId: number; beforeMs: number; maxCount: number; limit: number }): Promise<number>;
+
+  /** Writes a consistent copy to a file or location that must not exist yet, while mail goes on coming in. */
+  backup(target: string): Promise<void>;
+  /** Engine name, schema version and what a doctor should know; throws when the store cannot serve. */
+  check(): Promise<StoreHealth>;
+}
+
+export interface Page {
+  /** Rows with a greater id only. 0 starts at the beginning. */
+  afterId: number;
+  /** At most this many rows. */
+  limit: number;
+}
+
+/** One mail on its way in. The store owns `raw` from the call on: the caller must not touch its bytes again. */
+export interface NewMail {
+  /** Bytes as received. Must span its whole ArrayBuffer, so that an engine may transfer it to a thread. */
+  raw: Uint8Array<ArrayBuffer>;
+  /** Envelope sender; empty for the null reverse-path. */
+  envelopeFrom: string;
+  /** Address of the From header, or the envelope sender where there is none. */
+  mailFrom: string;
+  subject: string;
+  /** The text part, or the HTML part turned into text. */
+  content: string;
+  receivedAtMs: number;
+  /** Named parse defects, for the reader's information. */
+  defects: readonly string[];
+  /** At least one; no two with the same `mailboxId` and `mailTo`. */
+  recipients: readonly NewMailRecipient[];
+}
+
+export interface NewMailRecipient {
+  userId: number;
+  mailboxId: number;
+  /** Canonical envelope recipient, tag included. */
+  mailTo: string;
+}
+
+export interface CommittedMail {
+  /** In the order of `recipients`; ids of one user increase in commit order. */
+  delivered: readonly { userId: number; mailboxId: number; mailTo: string; id: number }[];
+  /** Recipients whose mailbox was deleted between RCPT and the commit. All recipients here: nothing was stored. */
+  gone: readonly NewMailRecipient[];
+}
+
+export interface RouteAddress {
+  /** Canonical address as given. */
+  text: string;
+  /** Canonical address without its tag. */
+  base: string;
+  domain: string;
+}
+
+export type Route =
+  | { kind: "mailbox"; mailbox: Mailbox; usedBytes: number; via: "address" | "tag" | "catch-all" }
+  | { kind: "unknown_mailbox" }
+  | { kind: "foreign_domain" };
+
+export interface MailFilter {
+  mailboxId: number;
+  /** Only mails delivered to exactly this address (a tag, or one address of a catch-all); `null`: all of the mailbox. */
+  mailTo: string | null;
+}
+
+export interface MailQuery {
+  userId: number;
+  /** `null`: every mailbox of the user. An empty list matches nothing. Overlapping filters give each mail once. */
+  filters: readonly MailFilter[] | null;
+  /** Greater ids only. */
+  afterId?: number;
+  /** Smaller ids only. */
+  beforeId?: number;
+  order: "oldest" | "newest";
+  limit: number;
+  /** The page ends early once subjects and contents reach this many characters; one mail is always given. */
+  maxChars: number;
+  nowMs: number;
+}
+
+export interface MailRecord {
+  id: number;
+  mailboxId: number;
+  mailFrom: string;
+  mailTo: string;
+  subject: string;
+  content: string;
+  receivedAtMs: number;
+}
+
+export interface StoredMail extends MailRecord {
+  envelopeFrom: string;
+  defects: string[];
+  raw: Uint8Array;
+}
+
+export interface User {
+  id: number;
+  /** Address of the main mailbox. */
+  address: string;
+  mailboxId: number;
+  usedBytes: number;
+  mailCount: number;
+  createdAtMs: number;
+}
+
+export type MailboxKind = "main" | "alias" | "temp";
+
+export interface Mailbox {
+  /** Row id of this incarnation; never given out again, also when the address is. */
+  id: number;
+  userId: number;
+  address: string;
+  kind: MailboxKind;
+  /** `null`: never. */
+  expiresAtMs: number | null;
+  createdAtMs: number;
+}
+
+export interface NewMailbox {
+  userId: number;
+  address: string;
+  kind: "alias" | "temp";
+  nowMs: number;
+  expiresAtMs: number | null;
+  /** Random names stay reserved for ever once given up. */
+  random: boolean;
+  /** A key limited to some mailboxes gains the new one in its scope. */
+  forKeyId: number | null;
+  /** Live temp mailboxes a user may have; 0: no limit. */
+  maxTemp: number;
+  /** Take an address that is still reserved for somebody else (the operator's word only). */
+  takeReserved: boolean;
+}
+
+export interface DeleteMailbox {
+  userId: number;
+  address: string;
+  kinds: readonly MailboxKind[];
+  mailboxIds: readonly number[] | null;
+  nowMs: number;
+  /** How long a chosen name stays reserved; random names are reserved for ever. */
+  reserveMs: number;
+}
+
+export interface ApiKey {
+  id: number;
+  userId: number;
+  /** Shown in lists and logs; says nothing about the secret. */
+  publicId: string;
+  /** `null`: all mailboxes of the user, also later ones. */
+  mailboxIds: readonly number[] | null;
+  readOnly: boolean;
+  expiresAtMs: number | null;
+  revokedAtMs: number | null;
+  createdAtMs: number;
+}
+
+export interface NewApiKey {
+  userId: number;
+  publicId: string;
+  /** SHA-256 of the whole key. */
+  hash: Uint8Array;
+  mailboxIds: readonly number[] | null;
+  readOnly: boolean;
+  expiresAtMs: number | null;
+  nowMs: number;
+}
+
+export interface Domain {
+  id: number;
+  name: string;
+  catchAllMailboxId: number | null;
+  /** Temp mailboxes may be made here. */
+  allowsTemp: boolean;
+  createdAtMs: number;
+}
+
+export interface NewDomain {
+  name: string;
+  allowsTemp: boolean;
+  nowMs: number;
+}
+
+export interface StoreHealth {
+  engine: string;
+  schemaVersion: number;
+  /** Facts for a person, in order. */
+  facts: readonly { name: string; value: string }[];
+}

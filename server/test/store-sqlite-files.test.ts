@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { describe, test } from "node:test";
+import { acquireServeLock, restoreSqlite } from "../src/store/sqlite/serve-lock.ts";
+import { DataDirectory, sqliteEngine } from "./support/sqlite-engine.ts";
+import { main, StoreScene } from "./support/store-place.ts";
+import { StoreProcess } from "./support/store-process.ts";
+
+const databaseOf = (place: DataDirectory): string => join(place.dataDir, "catmails.db");
+
+describe("the files of SQLite", () => {
+  test("are their owner's alone, and only the database is left after closing", async () => {
+    await using place = new DataDirectory();
+    const store = await place.open();
+    assert.equal(statSync(place.dataDir).mode & 0o777, 0o700);
+    for (const end of ["", "-wal", "-shm"]) assert.equal(statSync(`${databaseOf(place)}${end}`).mode & 0o777, 0o600);
+    await store[Symbol.asyncDispose]();
+    assert.deepEqual(readdirSync(place.dataDir), ["catmails.db"]);
+  });
+
+  test("are synced at each commit", async () => {
+    await using scene = await StoreScene.open(sqliteEngine);
+    const facts = new Map((await scene.store.check()).facts.map(({ name, value }) => [name, value]));
+    assert.deepEqual([facts.get("synchronous"), facts.get("journal mode")], ["full", "wal"]);
+  });
+
+  test("hold one message, however many recipients it has, and nothing after the last of them", async () => {
+    await using scene = await StoreScene.open(sqliteEngine);
+    const { dataDir } = scene.place as DataDirectory;
+    const users = await Promise.all(Array.from({ length: 100 }, (_, index) => scene.user(`u${index}`)));
+    await scene.deliver(
+      users.map((user) => main(user)),
+      "to all",
+    );
+    using database = new DatabaseSync(join(dataDir, "catmails.db"), { readOnly: true });
+    const rows = (table: string): unknown => database.prepare(`SELECT count(*) AS n FROM ${table}`).get()?.["n"];
+    const sizes = (): unknown[] => ["mail", "message", "raw", "message_share"].map(rows);
+    assert.deepEqual(sizes(), [100, 1, 1, 1]);
+    const trim = { beforeMs: Number.MAX_SAFE_INTEGER, maxCount: 0, limit: 10 };
+    for (const user of users.slice(1)) await scene.store.trimMails({ userId: user.id, ...trim });
+    assert.deepEqual(sizes(), [1, 1, 1, 1]);
+    await scene.store.trimMails({ userId: users[0]?.id ?? 0, ...trim });
+    assert.deepEqual(sizes(), [0, 0, 0, 0]);
+  });
+
+  test("may be made by several processes at once", { timeout: 60_000 }, async () => {
+    await using place = new DataDirectory();
+    const processes = Array.from({ length: 4 }, () => new StoreProcess(place.dataDir, "wait"));
+    const lines = await Promise.all(processes.map((process) => process.line("open")));
+    await Promise.all(processes.map((process) => process.kill()));
+    assert.deepEqual(lines, ["open", "open", "open", "open"]);
+    const store = await place.open();
+    assert.equal((await store.check()).schemaVersion, 1);
+    await store[Symbol.asyncDispose]();
+  });
+});
+
+describe("a file that cannot be our database", () => {
+  const opening = async (prepare: (file: string) => void): Promise<void> => {
+    await using place = new DataDirectory();
+    mkdirSync(place.dataDir);
+    prepare(databaseOf(place));
+    await using _ = await place.open();
+  };
+
+  test("from a newer program is refused with one line that says what to do", async () => {
+    await using place = new DataDirectory();
+    await (await place.open())[Symbol.asyncDispose]();
+    using database = new DatabaseSync(databaseOf(place));
+    database.exec("PRAGMA user_version = 7");
+    database.close();
+    await assert.rejects(
+      place.open(),
+      /^Error: The database in .*catmails\.db has schema version 7; this program knows up to 1\. Run a newer catmails\.$/,
+    );
+  });
+
+  test("from another program is refused and left as it is", async () => {
+    const foreign = (file: string): void => {
+      using database = new DatabaseSync(file);
+      database.exec("CREATE TABLE t (a)");
+    };
+    await assert.rejects(opening(foreign), /^Error: The file .*catmails\.db is not a Cat Mails database\.$/);
+    const text = (file: string): void => writeFileSync(file, "no database at all, but long enough".repeat(100));
+    await assert.rejects(opening(text), /^Error: The file .*catmails\.db is not a Cat Mails database\.$/);
+    await assert.rejects(
+      opening((file) => mkdirSync(file)),
+      /^Error: The database in .* cannot be opened\.$/,
+    );
+  });
+});
+
+describe("the serve lock", () => {
+  test("is one process's, and ends with it however it ends", { timeout: 30_000 }, async () => {
+    await using place = new DataDirectory();
+    await using holder = new StoreProcess(place.dataDir, "lock");
+    assert.equal(await holder.line("locked"), "locked");
+    assert.equal(acquireServeLock(place.dataDir), null);
+    await holder.kill();
+    using lock = acquireServeLock(place.dataDir);
+    assert.notEqual(lock, null);
+    assert.equal(acquireServeLock(place.dataDir), null);
+    await using second = new StoreProcess(place.dataDir, "lock");
+    assert.equal(await second.line("taken"), "taken");
+  });
+});
+
+describe("restoring a backup", () => {
+  async function withBackup(
+    use: (place: DataDirectory, backup: string, subject: () => Promise<string[]>) => Promise<void>,
+  ) {
+    await using scene = await StoreScene.open(sqliteEngine);
+    const ann = await scene.user("ann");
+    await scene.deliver(main(ann), "saved");
+    const backup = scene.place.backupTarget();
+    await scene.store.backup(backup);
+    await scene.deliver(main(ann), "later");
+    await scene.store[Symbol.asyncDispose]();
+    const place = scene.place as DataDirectory;
+    const subjects = async (): Promise<string[]> => {
+      await using again = await scene.another();
+      return await again.subjects(ann);
+    };
+    await use(place, backup, subjects);
+  }
+
+  test("gives back what was there when it was written, and nothing of the old log", async () => {
+    await withBackup(async ({ dataDir }, backup, subjects) => {
+      assert.equal(statSync(backup).mode & 0o777, 0o600);
+      // A crashed server leaves its log behind; this one is of a database that the backup knows nothing of.
+      await using crashed = new StoreProcess(dataDir, "deliver");
+      await crashed.line("stored");
+      await crashed.kill();
+      assert.ok(existsSync(join(dataDir, "catmails.db-wal")));
+      await restoreSqlite({ from: backup, dataDir, replace: true });
+      assert.deepEqual(await subjects(), ["saved"]);
+      assert.deepEqual(readdirSync(dataDir).toSorted(), ["catmails.db", "serve.lock"]);
+    });
+  });
+
+  test("is refused beside a server, over a database, and from anything but a whole backup", async () => {
+    await withBackup(async ({ dataDir, directory }, backup, subjects) => {
+      const restore = (from: string, replace: boolean): Promise<void> => restoreSqlite({ from, dataDir, replace });
+      await assert.rejects(restore(backup, false), /^Error: There is a database in .* already\.$/);
+      {
+        using _ = acquireServeLock(dataDir);
+        await assert.rejects(restore(backup, true), /^Error: A server is running in the data directory .*$/);
+      }
+      const broken = join(directory, "broken.db");
+      writeFileSync(broken, "not a database".repeat(1000));
+      await assert.rejects(restore(broken, true), /^Error: The file .*broken\.db is not a Cat Mails database\.$/);
+      writeFileSync(broken, "");
+      await assert.rejects(restore(broken, true), /^Error: The file .*broken\.db is not a Cat Mails database\.$/);
+      copyFileSync(backup, broken);
+      {
+        using database = new DatabaseSync(broken);
+        database.exec("PRAGMA user_version = 9");
+      }
+      await assert.rejects(restore(broken, true), /^Error: The database in .* has schema version 9; .*$/);
+      assert.deepEqual(await subjects(), ["later", "saved"]);
+    });
+  });
+});

@@ -1,0 +1,4 @@
+import { sqliteEngine } from "./support/sqlite-engine.ts";
+import { storeSuite } from "./support/store-suite.ts";
+
+storeSuite(sqliteEngine);

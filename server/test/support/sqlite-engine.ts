@@ -1,0 +1,38 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { restoreSqlite } from "../../src/store/sqlite/serve-lock.ts";
+import { openSqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
+import type { StoreEngine, StorePlace } from "./store-place.ts";
+
+/** SQLite, each place a data directory that goes with it. */
+export const sqliteEngine: StoreEngine = { name: "SQLite", makePlace: async () => new DataDirectory() };
+
+/** A data directory of a test's own. */
+export class DataDirectory implements StorePlace {
+  readonly dataDir: string;
+  readonly directory: string;
+
+  constructor() {
+    this.directory = mkdtempSync(join(tmpdir(), "catmails-store-"));
+    this.dataDir = join(this.directory, "data");
+  }
+
+  open() {
+    return openSqliteStore({ dataDir: this.dataDir });
+  }
+
+  backupTarget(): string {
+    return join(this.directory, "copy.db");
+  }
+
+  async restore(target: string): Promise<DataDirectory> {
+    const place = new DataDirectory();
+    await restoreSqlite({ from: target, dataDir: place.dataDir, replace: false });
+    return place;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
