@@ -47,6 +47,8 @@ export interface SeedError {
   error: string;
   /** Stable name to branch on; `docs/errors.md` lists them. */
   code: string;
+  /** With code `internal`: the id under which the server's log has the cause. */
+  incident?: string;
 }
 
 /** One WebSocket frame: one mail. */

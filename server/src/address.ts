@@ -22,8 +22,11 @@ const maxDomainBytes = 255;
 const atext = /^[a-z0-9!#$%&'*+/=?^_`{|}~\u0080-\u{10ffff}-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~\u0080-\u{10ffff}-]+)*$/iu;
 const domainName = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const literal = /^\[(?:\d{1,3}(?:\.\d{1,3}){3}|ipv6:[0-9a-f:.]+)\]$/;
-// Control characters and separators can never be told apart in a log, a list or a query string.
-const forbidden = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\ufeff\ufffd\p{Cs}]/u;
+// Control characters and separators can never be told apart in a log, a list or a query string, invisible ones make two
+// addresses look like one, and those that turn the writing direction make an address look like another. Joiners and
+// variation selectors stay, because words of some languages, and emoji, are written with them.
+const forbidden =
+  /[\u0000-\u001f\u007f-\u009f\u2028\u2029\ufffd\p{Cs}[\p{Default_Ignorable_Code_Point}--[\ufe00-\ufe0f\u200c-\u200d]]]/v;
 
 /**
  * Parses one bare address (no display name, no angle brackets) into canonical form: NFC, case-folded,

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { parse as parseYaml } from "yaml";
 import { parseAddress, parseDomain } from "./address.ts";
+import { messageOf, systemCodeOf } from "./errors.ts";
 import { settings, type Setting, type SettingName } from "./settings.ts";
 import { suggest } from "./suggest.ts";
 
@@ -116,7 +117,7 @@ function readSecretFile(variable: string, path: string): string {
   try {
     return readFileSync(path, "utf8").trim();
   } catch (error) {
-    throw new ConfigError(`${variable}: cannot read ${path} (${codeOf(error)}).`);
+    throw new ConfigError(`${variable}: cannot read ${path} (${systemCodeOf(error)}).`);
   }
 }
 
@@ -129,8 +130,8 @@ function readConfigFile(
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
-    if (given === undefined && codeOf(error) === "ENOENT") return { path: null, values: new Map() };
-    throw new ConfigError(`Cannot read the configuration file ${path} (${codeOf(error)}).`);
+    if (given === undefined && systemCodeOf(error) === "ENOENT") return { path: null, values: new Map() };
+    throw new ConfigError(`Cannot read the configuration file ${path} (${systemCodeOf(error)}).`);
   }
   return { path, values: readYaml(text, path) };
 }
@@ -140,9 +141,7 @@ function readYaml(text: string, path: string): Map<SettingName, string> {
   try {
     document = parseYaml(text) ?? {};
   } catch (error) {
-    throw new ConfigError(
-      `${path} is not valid YAML: ${error instanceof Error ? error.message.split("\n")[0] : "unreadable"}`,
-    );
+    throw new ConfigError(`${path} is not valid YAML: ${messageOf(error).split("\n")[0]}`);
   }
   if (typeof document !== "object" || document === null || Array.isArray(document)) {
     throw new ConfigError(`${path} must hold one mapping of keys to values.`);
@@ -159,10 +158,6 @@ function readYaml(text: string, path: string): Map<SettingName, string> {
 
 function isName(key: string): key is SettingName {
   return Object.hasOwn(settings, key);
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "unreadable";
 }
 
 function parseSetting(setting: Setting, text: string, where: string): string | number {

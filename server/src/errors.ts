@@ -23,6 +23,7 @@ export const errorTable = {
   address_reserved: { code: "address_reserved", text: "Address is reserved", status: 409 },
   too_many_mailboxes: { code: "too_many_mailboxes", text: "Too many temp mailboxes", status: 429 },
   too_many_followers: { code: "too_many_followers", text: "Too many open waits and sockets", status: 429 },
+  too_many_answers: { code: "too_many_answers", text: "Too many answers wait to be read", status: 429 },
   not_found: { code: "not_found", text: "Not found", status: 404 },
   method_not_allowed: { code: "method_not_allowed", text: "Method not allowed", status: 405 },
   body_too_large: { code: "body_too_large", text: "Body is too large", status: 413 },
@@ -68,4 +69,14 @@ export class Refusal extends Error {
 /** True when the error is this entry of the table. */
 export function isRefusal(error: unknown, name?: ErrorName): error is Refusal {
   return error instanceof Refusal && (name === undefined || error.errorName === name);
+}
+
+/** What an error says, for a person who looks after the server; anything may have been thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Code of a fault of the operating system (`ENOENT`, `EADDRINUSE`); `unknown` for any other error. */
+export function systemCodeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "unknown";
 }

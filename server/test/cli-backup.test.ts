@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { statSync } from "node:fs";
+import { chmodSync, statSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -17,7 +17,7 @@ describe("the database as a whole at the command line", () => {
     (await line.json<SeedMail[]>(["mail", "list", demo])).map(({ subject }) => subject);
 
   before(async () => {
-    line = await CommandLine.open();
+    line = new CommandLine();
   });
   after(() => line[Symbol.asyncDispose]());
 
@@ -97,7 +97,10 @@ describe("the database as a whole at the command line", () => {
   });
 
   test("restore makes a data directory where there was none", async () => {
+    // As a copy that came from somewhere else may be.
+    chmodSync(join(line.directory, "copy.db"), 0o644);
     await line.json(["restore", "copy.db", "--data-dir", "moved"]);
+    assert.equal(statSync(join(line.directory, "moved/catmails.db")).mode & 0o777, 0o600);
     const mails = await line.json<SeedMail[]>(["mail", "list", demo, "--data-dir", "moved"]);
     assert.deepEqual(
       mails.map(({ subject }) => subject),

@@ -20,7 +20,7 @@ describe("mails at the command line", () => {
   const rawOf = async (id: number): Promise<string> => (await run(`mail raw ${id} --user ${demo}`)).stdout;
 
   before(async () => {
-    line = await CommandLine.open();
+    line = new CommandLine();
     await line.json(["user", "add", demo]);
     await line.json(["user", "add", "other@mails.localhost"]);
     await line.json(["alias", "add", "ci@mails.localhost", "--user", demo]);
@@ -143,7 +143,7 @@ describe("mails at the command line", () => {
         [8, "ci+x@mails.localhost"],
       ],
     );
-    assert.deepEqual(Object.keys(frames[2] ?? {}), ["id", "from", "to", "subject", "content", "received_at"]);
+    assert.deepEqual(Object.keys(frames[2] ?? {}), ["from", "to", "subject", "content", "received_at", "id"]);
     assert.equal(frames[2]?.content, "Your code is 482913");
   });
 

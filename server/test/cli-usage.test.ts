@@ -13,7 +13,7 @@ domain add|domain list|domain set|domain remove|mail list|mail show|mail raw|tai
 
 let line: CommandLine;
 before(async () => {
-  line = await CommandLine.open();
+  line = new CommandLine();
 });
 after(() => line[Symbol.asyncDispose]());
 
@@ -73,6 +73,7 @@ describe("asked for wrongly ends with 2 and says what would be right", () => {
     ["--smtp-prot 80", /Did you mean --smtp-port\?/],
     ["user add nobody", /^error: .*'nobody'.* It is not a mail address\.\n$/],
     ["user add a+b@mails.test", /reaches the mailbox of name/],
+    ["key add --usr a@mails.test", /^error: unknown option '--usr'\. Did you mean --user\?\n$/],
     ["key add", /required option '--user <address>'/],
     ["key add --user a@mails.test --expires 2020-01-01", /It is in the past/],
     ["key add --user a@mails.test --expires soon", /Give a duration/],
@@ -126,6 +127,19 @@ describe("config", () => {
     assert.deepEqual(again.settings["bootstrap_key"], { value: null, origin: "default" });
     assert.deepEqual(Object.keys(again.settings), Object.keys(settings));
   });
+});
+
+describe("a data directory that cannot be made", () => {
+  for (const [what, path] of [
+    ["under a file", "/dev/null/x"],
+    ["where the kernel makes the entries", "/proc/catmails-data/x"],
+  ] as const) {
+    test(`${what} ends the start with 1`, { skip: process.platform !== "linux", timeout: 20_000 }, async () => {
+      const { code, stdout, stderr } = await line.run(["migrate", "--data-dir", path]);
+      assert.deepEqual([code, stdout], [1, ""]);
+      assert.match(stderr, /^error: .*mkdir/);
+    });
+  }
 });
 
 describe("without a data directory", () => {

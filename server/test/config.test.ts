@@ -1,18 +1,12 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 import { ConfigError, loadConfig, parseBytes, parseDuration, type ConfigSources } from "../src/config.ts";
-
-function folder(t: TestContext): string {
-  const path = mkdtempSync(join(tmpdir(), "catmails-config-"));
-  t.after(() => rmSync(path, { recursive: true }));
-  return path;
-}
+import { directoryFor } from "./support/temporary-directory.ts";
 
 test("nothing has to be configured", (t) => {
-  const { config, file } = loadConfig({ cwd: folder(t) });
+  const { config, file } = loadConfig({ cwd: directoryFor(t) });
   assert.equal(file, null);
   assert.equal(config.http_port, 8080);
   assert.equal(config.smtp_port, 2525);
@@ -25,14 +19,14 @@ test("nothing has to be configured", (t) => {
 });
 
 test("names follow the configured domain", (t) => {
-  const { config } = loadConfig({ cwd: folder(t), env: { CATMAILS_DOMAIN: "Mails.Example" } });
+  const { config } = loadConfig({ cwd: directoryFor(t), env: { CATMAILS_DOMAIN: "Mails.Example" } });
   assert.equal(config.domain, "mails.example");
   assert.equal(config.temp_domain, "temp.mails.example");
   assert.equal(config.bootstrap_mail, "demo@mails.example");
 });
 
 test("flags win over environment, environment over file, file over defaults", (t) => {
-  const cwd = folder(t);
+  const cwd = directoryFor(t);
   writeFileSync(join(cwd, "catmails.yaml"), "http_port: 1\nsmtp_port: 1\ntemp_ttl: 1h\n");
   const loaded = loadConfig({
     cwd,
@@ -48,7 +42,7 @@ test("flags win over environment, environment over file, file over defaults", (t
 });
 
 test("a secret may stand in a file", (t) => {
-  const cwd = folder(t);
+  const cwd = directoryFor(t);
   writeFileSync(join(cwd, "key"), "mk_0123456789abcdef\n");
   const { config } = loadConfig({ cwd, env: { CATMAILS_BOOTSTRAP_KEY_FILE: join(cwd, "key") } });
   assert.equal(config.bootstrap_key, "mk_0123456789abcdef");
@@ -71,7 +65,7 @@ const wrong: [string, Omit<ConfigSources, "cwd">, RegExp][] = [
 for (const [what, sources, message] of wrong) {
   test(`${what} is one clear line`, (t) => {
     assert.throws(
-      () => loadConfig({ cwd: folder(t), ...sources }),
+      () => loadConfig({ cwd: directoryFor(t), ...sources }),
       (error) => error instanceof ConfigError && message.test(error.message) && !error.message.includes("\n"),
     );
   });
@@ -79,7 +73,7 @@ for (const [what, sources, message] of wrong) {
 
 test("a secret that is refused is not shown", (t) => {
   assert.throws(
-    () => loadConfig({ cwd: folder(t), env: { CATMAILS_BOOTSTRAP_KEY: "mk_short" } }),
+    () => loadConfig({ cwd: directoryFor(t), env: { CATMAILS_BOOTSTRAP_KEY: "mk_short" } }),
     (error) => error instanceof ConfigError && !error.message.includes("mk_short"),
   );
 });
@@ -93,7 +87,7 @@ const badFiles: [string, string, RegExp][] = [
 
 for (const [what, text, message] of badFiles) {
   test(`a file with ${what} is refused`, (t) => {
-    const cwd = folder(t);
+    const cwd = directoryFor(t);
     writeFileSync(join(cwd, "catmails.yaml"), text);
     assert.throws(() => loadConfig({ cwd }), message);
   });

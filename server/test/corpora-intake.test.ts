@@ -8,7 +8,7 @@ import { stuffDots } from "./faults/mail-factory.ts";
 import { listThroughApi } from "./faults/read-back.ts";
 import { SmtpLink } from "./faults/smtp-link.ts";
 import { mailFiles } from "./support/corpora.ts";
-import { realDiskDirectory } from "./support/real-disk.ts";
+import { realDiskDirectory } from "./support/temporary-directory.ts";
 import { ServiceProcess } from "./support/service-process.ts";
 
 const files = mailFiles();

@@ -4,10 +4,10 @@ import { describe, test, type TestContext } from "node:test";
 import { settleResidents, type Resident } from "./faults/household.ts";
 import { runKillCycles, type PushedMail } from "./faults/kill-cycles.ts";
 import { Ledger, readLedger } from "./faults/ledger.ts";
-import { Random } from "./faults/random.ts";
+import { Random } from "./support/random.ts";
 import { listThroughApi, readBack } from "./faults/read-back.ts";
 import { faultless, judge, type FoundMail, type Verdict } from "./faults/verdict.ts";
-import { realDiskDirectory } from "./support/real-disk.ts";
+import { realDiskDirectory } from "./support/temporary-directory.ts";
 import { ServiceProcess } from "./support/service-process.ts";
 
 const kills = Number(process.env["FAULTS_KILLS"] ?? 25);

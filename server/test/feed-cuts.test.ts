@@ -6,9 +6,9 @@ import { sendBulk } from "./faults/bulk.ts";
 import { followOverBadLine } from "./faults/cut-subscriber.ts";
 import { FeedSocket } from "./faults/feed-socket.ts";
 import { settleResidents } from "./faults/household.ts";
-import { Random } from "./faults/random.ts";
-import { until } from "./faults/until.ts";
-import { realDiskDirectory } from "./support/real-disk.ts";
+import { Random } from "./support/random.ts";
+import { until } from "./support/until.ts";
+import { realDiskDirectory } from "./support/temporary-directory.ts";
 import { ServiceProcess } from "./support/service-process.ts";
 
 const mails = Number(process.env["FAULTS_MAILS"] ?? 50_000);

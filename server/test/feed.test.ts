@@ -105,6 +105,23 @@ test("the places of followers that ended are free again", async () => {
   second.close();
 });
 
+test("a follower whose sink breaks is ended, and neither the mail nor another follower suffers", async () => {
+  await using house = await House.open();
+  const ann = await house.addPerson("ann");
+  const access = await accessOf(house, ann);
+  const broken = new Basket();
+  broken.write = () => {
+    throw new Error("broken");
+  };
+  const whole = new Basket();
+  await house.feed.follow({ ...everything(access), sink: broken });
+  await house.feed.follow({ ...everything(access), sink: whole });
+  assert.equal(await house.put(ann), 1);
+  assert.equal(await broken.ended, "internal");
+  await whole.holds(1);
+  assert.ok(house.lines.some((line) => line.includes("could not take a mail")));
+});
+
 test("a feed that stops says so to its followers and takes no more", async () => {
   await using house = await House.open();
   const ann = await house.addPerson("ann");

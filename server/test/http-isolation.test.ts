@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { callApi } from "./support/api-client.ts";
 import { domain, House, tempDomain, type Person } from "./support/house.ts";
+import { newMailbox } from "./support/new-mailbox.ts";
 import { openSocket, SocketClient } from "./support/socket-client.ts";
 
 describe("nobody sees a mail that is not theirs, nor whether it is there", () => {
@@ -89,25 +90,16 @@ describe("nobody sees a mail that is not theirs, nor whether it is there", () =>
     await callApi(house.origin, { action: "create_temp_mailbox", name }, post(anna.key));
     const mailbox = await house.store.findMailbox(mail, Date.now());
     assert.ok(mailbox);
-    await house.put({ ...anna, mailboxId: mailbox.id, address: mail }, { subject: "Anna's secret" });
+    await house.put(mailbox, { subject: "Anna's secret" });
     using watching = await openSocket(house.origin, { key: anna.key, mail });
     await callApi(house.origin, { action: "delete_temp_mailbox", mail }, post(anna.key));
     assert.deepEqual(await watching.closed, { code: 4403, reason: "Mailbox scope is invalid" });
-    const next = await house.store.createMailbox({
-      userId: bert.userId,
-      address: mail,
-      kind: "temp",
-      nowMs: Date.now(),
-      expiresAtMs: null,
-      random: false,
-      forKeyId: null,
-      maxTemp: 0,
-      takeReserved: true,
-    });
+    const taken = newMailbox({ userId: bert.userId, address: mail, kind: "temp", takeReserved: true });
+    const next = await house.store.createMailbox(taken);
     const empty = await callApi(house.origin, { mail, key: bert.key });
     assert.deepEqual(empty.body, { success: true, count: 0, data: [] });
     using replay = await openSocket(house.origin, { key: bert.key, mail, since: "0" });
-    await house.put({ ...bert, mailboxId: next.id, address: mail }, { subject: "Bert's first" });
+    await house.put(next, { subject: "Bert's first" });
     assert.equal((await replay.next()).subject, "Bert's first");
     const absent = await whole({ mail: `absent@${tempDomain}` }, { key: anna.key });
     assert.deepEqual(await whole({ mail }, { key: anna.key }), absent);

@@ -36,7 +36,7 @@ describe("a key may do what it was made for, and no more", () => {
     const mailbox = await house.store.findMailbox(mail, Date.now());
     assert.ok(mailbox);
     await house.put(demo, { subject: "not in scope" });
-    await house.put({ ...demo, mailboxId: mailbox.id, address: mail }, { subject: "in scope" });
+    await house.put(mailbox, { subject: "in scope" });
     assert.equal((await socket.next()).subject, "in scope");
     assert.equal((await listMails(house.origin, { mail, key })).count, 1);
     const boxes = await callApi(house.origin, { action: "mailboxes", key });

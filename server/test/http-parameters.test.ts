@@ -203,6 +203,35 @@ describe("parameters come from where they are sent", () => {
     assert.ok(expiresAtMs >= beforeMs + 60_000 && expiresAtMs <= Date.now() + 60_000);
   });
 
+  for (const name of [
+    '"a,b"',
+    '"x,demo@mails.test,y"',
+    '"a b"',
+    "a+b",
+    "de\u202emo",
+    "demo\u200d",
+    "post\u00admaster",
+  ]) {
+    test(`a temp mailbox has a name that cannot be taken for anything else: ${JSON.stringify(name)} is refused`, async () => {
+      const query = { action: "create_temp_mailbox", name };
+      const { status, body } = await callApi(house.origin, query, { method: "POST", key: demo.key });
+      assert.equal(status, 400, JSON.stringify(body));
+      assert.equal((body as { code: string }).code, "invalid_parameter");
+    });
+  }
+
+  test("a comma inside a quoted local part separates nothing", async () => {
+    const odd = await house.addAlias(demo, `"odd, \\"one"@${domain}`);
+    await house.put({ ...odd, mailboxId: odd.id }, { subject: "for the odd one" });
+    assert.deepEqual(await subjects(new URLSearchParams({ mail: odd.address, key: demo.key }).toString()), [
+      "for the odd one",
+    ]);
+    const both = new URLSearchParams({ mail: `${odd.address},${demo.address}`, limit: "1", key: demo.key });
+    assert.deepEqual(await subjects(both.toString()), ["for the odd one"]);
+    const unclosed = await callApi(house.origin, { mail: `"odd,${demo.address}`, key: demo.key });
+    assert.equal(unclosed.status, 403);
+  });
+
   test("a mailbox past its lifetime answers as if it had never been", async () => {
     await house.store.createMailbox({
       userId: demo.userId,

@@ -66,7 +66,7 @@ describe("wait holds an empty answer until a mail is there", () => {
     const waiting = listMails(house.origin, { mail: alias.address, key: person.key, wait: "60" });
     await followers(house, 1);
     await house.put(person);
-    const id = await house.put({ ...person, mailboxId: alias.id, address: alias.address });
+    const id = await house.put(alias);
     assert.deepEqual(
       (await waiting).data.map((mail) => mail.id),
       [id],

@@ -1,15 +1,13 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import type { SeedTempMailbox } from "@catmails/client";
 import { Service } from "../src/cli/service.ts";
 import { loadConfig } from "../src/config.ts";
-import { createLog } from "../src/log.ts";
 import { openSqliteStore } from "../src/store/sqlite/sqlite-store.ts";
 import { callApi, listMails } from "./support/api-client.ts";
+import { silentLog } from "./support/silent-log.ts";
 import { serverName, SmtpClient } from "./support/smtp-client.ts";
+import { TemporaryDirectory } from "./support/temporary-directory.ts";
 
 const key = "mk_the-intake-tests-key";
 const demo = "demo@mails.localhost";
@@ -22,7 +20,8 @@ interface Scene {
 
 /** The whole server in this process, and a client that has said EHLO. */
 async function serve(t: TestContext, flags: Record<string, string> = {}): Promise<Scene> {
-  const dataDir = mkdtempSync(join(tmpdir(), "catmails-intake-"));
+  const directory = new TemporaryDirectory();
+  const dataDir = directory.path;
   const { config } = loadConfig({
     cwd: dataDir,
     flags: {
@@ -34,12 +33,12 @@ async function serve(t: TestContext, flags: Record<string, string> = {}): Promis
       ...flags,
     },
   });
-  const service = await Service.start(config, createLog({ level: "silent", format: "json", write: () => undefined }));
+  const service = await Service.start(config, silentLog());
   const client = await SmtpClient.ready(service.smtp.port);
   t.after(async () => {
     await client[Symbol.asyncDispose]();
     await service.stop();
-    rmSync(dataDir, { recursive: true, force: true });
+    directory[Symbol.dispose]();
   });
   return { origin: `http://127.0.0.1:${service.http.port}`, client, dataDir };
 }

@@ -17,6 +17,7 @@ import {
 import { callApi } from "./support/api-client.ts";
 import { CommandLine } from "./support/command-line.ts";
 import { House } from "./support/house.ts";
+import { newMailbox } from "./support/new-mailbox.ts";
 import { ServiceProcess } from "./support/service-process.ts";
 
 const domain = "mails.localhost";
@@ -28,7 +29,7 @@ describe("two users of one server", () => {
   let bob: Resident;
 
   before(async () => {
-    shell = await CommandLine.open();
+    shell = new CommandLine();
     const [first] = await settleResidents(shell.dataDir, ["ann"]);
     assert.ok(first);
     ann = first;
@@ -189,19 +190,11 @@ describe("a store without one of its walls is noticed", () => {
       const ann = await house.addPerson("ann");
       const bob = await house.addPerson("bob");
       intruderId = bob.userId;
-      const temp = await house.store.createMailbox({
-        userId: ann.userId,
-        address: "temporary@temp.mails.test",
-        kind: "temp",
-        nowMs: Date.now(),
-        expiresAtMs: null,
-        random: false,
-        forKeyId: null,
-        maxTemp: 0,
-        takeReserved: false,
-      });
+      const temp = await house.store.createMailbox(
+        newMailbox({ userId: ann.userId, address: "temporary@temp.mails.test", kind: "temp" }),
+      );
       await house.put(ann, { subject: "for-ann-only" });
-      await house.put({ ...temp, mailboxId: temp.id }, { subject: "for-ann-only" });
+      await house.put(temp, { subject: "for-ann-only" });
       await house.put(bob, { subject: "for-bob-only" });
       const doors = { http: `${house.origin}/api`, websocket: `${house.origin.replace("http", "ws")}/` };
       const tried = attempts(doors, { key: bob.key, address: bob.address, lastSubject: "for-bob-only" });

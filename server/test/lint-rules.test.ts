@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { projectRoot } from "./support/project-files.ts";
+import { TemporaryDirectory } from "./support/temporary-directory.ts";
 
 const lines = (count: number, line: string): string => `${line}\n`.repeat(count);
 const anyType = ["a", "ny"].join("");
@@ -46,12 +46,12 @@ const bad: Readonly<Record<string, { rule: string; text: string }>> = {
 };
 
 describe("the linter sees", () => {
-  let directory = "";
+  const project = new TemporaryDirectory();
+  const directory = project.path;
   let found: { code: string; filename: string }[] = [];
   const fileOf = (name: string): string => `${name.replaceAll(" ", "-")}.ts`;
 
   before(async () => {
-    directory = await mkdtemp(join(tmpdir(), "catmails-lint-"));
     const compilerOptions = {
       strict: true,
       noEmit: true,
@@ -67,7 +67,7 @@ describe("the linter sees", () => {
     await writeFile(join(directory, "round.ts"), round);
     found = await lint(directory);
   });
-  after(() => rm(directory, { recursive: true, force: true }));
+  after(() => project[Symbol.dispose]());
 
   for (const [name, { rule }] of Object.entries(bad)) {
     test(name, () => {

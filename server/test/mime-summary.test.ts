@@ -324,6 +324,7 @@ describe("each cap adds its defect and keeps what is there", () => {
     ["unknown_encoding", "Content-Transfer-Encoding: x-own\n\nbody", /^body$/],
     ["unknown_charset", "Content-Type: text/plain; charset=x-own\n\nbody", /^body$/],
     ["not_base64", "Content-Transfer-Encoding: base64\n\nYour code is 482913.", /^Your code is 482913\.$/],
+    ["content_too_long", `\nab${"\u{1f63a}".repeat(600_000)}`, /^ab(?:\u{1f63a}){524287}$/u],
     ["html_too_long", `Content-Type: text/html\n\nstart ${"<!-- -->".repeat(1024 * 1024 + 1)} end`, /^start$/],
   ];
   for (const [defect, mail, content] of cases) {

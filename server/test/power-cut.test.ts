@@ -8,11 +8,11 @@ import { openStore, settleResidents, type Resident } from "./faults/household.ts
 import { sha256, type LedgerEntry } from "./faults/ledger.ts";
 import { makeMail, makeToken, stuffDots } from "./faults/mail-factory.ts";
 import { cutPower, type PowerCut } from "./faults/power-cut.ts";
-import { Random } from "./faults/random.ts";
+import { Random } from "./support/random.ts";
 import { SmtpLink } from "./faults/smtp-link.ts";
 import { canTrace, straceCommand, traceEnded } from "./faults/strace-file.ts";
 import { faultless, judge, type FoundMail, type Verdict } from "./faults/verdict.ts";
-import { realDiskDirectory } from "./support/real-disk.ts";
+import { realDiskDirectory } from "./support/temporary-directory.ts";
 import { ServiceProcess } from "./support/service-process.ts";
 
 const cuts = Number(process.env["FAULTS_POWER_CUTS"] ?? 16);
@@ -41,7 +41,7 @@ describe("a power cut on a disk that keeps its word about syncs", { skip }, () =
     const trace = join(directory.path, "trace");
     await using service = await ServiceProcess.start({ dataDir, under: straceCommand(diskCalls, trace) });
     // Large mails fill the write-ahead log until it is copied back, while small ones go on coming in.
-    const sizes = [...Array<number[]>(6).fill(Array<number>(60).fill(1500)), Array<number>(6).fill(6_000_000)];
+    const sizes = [...Array<number[]>(6).fill(Array<number>(60).fill(1500)), Array<number>(13).fill(6_000_000)];
     await Promise.all(sizes.map((ofOne) => sendFrom(service.report.smtp.port, ofOne)));
     assert.equal(await service.stop(), 0);
     await traceEnded(trace, service.pid);

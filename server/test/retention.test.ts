@@ -1,19 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isRefusal } from "../src/errors.ts";
-import { createLog } from "../src/log.ts";
 import { Retention, type RetentionOptions } from "../src/mail/retention.ts";
-import { until } from "./faults/until.ts";
 import { House, tempDomain, type Person } from "./support/house.ts";
+import { newMailbox } from "./support/new-mailbox.ts";
+import { silentLog } from "./support/silent-log.ts";
+import { until } from "./support/until.ts";
 
 const dayMs = 86_400_000;
-const log = createLog({ level: "silent", format: "json", write: () => undefined });
 
 /** Runs retention with these limits for as long as some work takes. */
 async function retaining(house: House, limits: Partial<RetentionOptions>, work: () => Promise<void>): Promise<void> {
   const { store, metrics } = house;
   const off = { maxAgeMs: 0, maxCount: 0, nameReservedMs: 30 * dayMs };
-  const retention = new Retention({ store, log, metrics, ...off, ...limits });
+  const retention = new Retention({ store, log: silentLog(), metrics, ...off, ...limits });
   try {
     await work();
   } finally {
@@ -86,7 +86,7 @@ test("an expired temp mailbox is gone at once, its mails within seconds, and its
   const address = `gone@${tempDomain}`;
   const expiresAtMs = Date.now() + 1000;
   const mailbox = await makeTemp(house, ann, address, expiresAtMs);
-  await house.put({ userId: ann.userId, mailboxId: mailbox.id, address });
+  await house.put(mailbox, { receivedAtMs: expiresAtMs - 1 });
   await house.put(ann);
   assert.notEqual(await house.store.findMailbox(address, expiresAtMs - 1), null);
   assert.equal(await house.store.findMailbox(address, expiresAtMs), null, "gone at the very millisecond");
@@ -99,17 +99,8 @@ test("an expired temp mailbox is gone at once, its mails within seconds, and its
 });
 
 function makeTemp(house: House, person: Pick<Person, "userId">, address: string, expiresAtMs: number) {
-  return house.store.createMailbox({
-    userId: person.userId,
-    address,
-    kind: "temp",
-    nowMs: expiresAtMs - 1,
-    expiresAtMs,
-    random: false,
-    forKeyId: null,
-    maxTemp: 0,
-    takeReserved: false,
-  });
+  const { userId } = person;
+  return house.store.createMailbox(newMailbox({ userId, address, kind: "temp", nowMs: expiresAtMs - 1, expiresAtMs }));
 }
 
 /** Whether somebody else could take an address now. */

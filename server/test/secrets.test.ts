@@ -27,7 +27,7 @@ describe("no key and no mail body is left anywhere", () => {
   let made = "";
 
   before(async () => {
-    shell = await CommandLine.open();
+    shell = new CommandLine();
     const env = {
       CATMAILS_LOG_LEVEL: "trace",
       CATMAILS_BOOTSTRAP_KEY: given,

@@ -9,7 +9,7 @@ import type { SeedMailList } from "@catmails/client";
 import { openStore, settleResidents, type Resident } from "./faults/household.ts";
 import { sha256 } from "./faults/ledger.ts";
 import { envelopeSender, senderMails, type SenderMail } from "./faults/sender-mails.ts";
-import { realDiskDirectory } from "./support/real-disk.ts";
+import { realDiskDirectory } from "./support/temporary-directory.ts";
 import { ServiceProcess } from "./support/service-process.ts";
 
 const run = promisify(execFile);

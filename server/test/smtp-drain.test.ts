@@ -135,6 +135,6 @@ test("what the house cannot do is temporary to the sender and leaves an incident
   const stored = log
     .map((line) => JSON.parse(line) as Record<string, unknown>)
     .find(({ receipt }) => receipt === "r-1");
-  assert.partialDeepStrictEqual(stored, { from, recipients: 1, bytes: 13, remote: "127.0.0.1", msg: "mail stored" });
+  assert.partialDeepStrictEqual(stored, { from, recipients: 1, bytes: 13, remote: "127.0.0.1", msg: "Mail stored" });
   assert.doesNotMatch(log.join(""), /secret body/);
 });

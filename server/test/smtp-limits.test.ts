@@ -4,6 +4,7 @@ import { networkOf } from "../src/smtp/admission.ts";
 import type { ReceiveResult } from "../src/smtp/intake.ts";
 import { SmtpClient } from "./support/smtp-client.ts";
 import { MemoryIntake, openDoor } from "./support/smtp-door.ts";
+import { until } from "./support/until.ts";
 
 const from = "s@there.example";
 const to = "demo@ours.example";
@@ -130,7 +131,7 @@ test("connections over a limit get 421 in place of the greeting, and a place tha
   assert.equal((await first.command("QUIT")).code, 221);
   await first.closed();
   await first[Symbol.asyncDispose]();
-  while (door.connectionCount > 1) await new Promise((resolve) => setImmediate(resolve));
+  await until("the first has left", () => door.connectionCount === 1);
   await using fourth = await SmtpClient.ready(door.address.port);
   assert.equal((await fourth.command("NOOP")).code, 250);
   assert.equal((await second.command("NOOP")).code, 250);
@@ -220,6 +221,5 @@ test("a client that never reads its replies is closed, and holds no more than a 
   while (client.socket.writable && client.socket.writableLength < 20_000_000) {
     if (!client.socket.write(flood)) await new Promise((resolve) => setImmediate(resolve));
   }
-  while (door.connectionCount > 0) await new Promise((resolve) => setImmediate(resolve));
-  assert.equal(door.connectionCount, 0);
+  await until("it is closed", () => door.connectionCount === 0);
 });

@@ -9,6 +9,7 @@ import { House, type Person } from "./support/house.ts";
 import { followers, readMetric } from "./support/metric-reader.ts";
 import { parseServerFrames } from "./support/server-frames.ts";
 import { openDeafSocket, openSocket } from "./support/socket-client.ts";
+import { until } from "./support/until.ts";
 
 const mebibyte = 1024 * 1024;
 
@@ -19,7 +20,7 @@ describe("one client's trouble is nobody else's", () => {
 
   /** Everything that was sent to a socket that reads nothing until the server has closed it. */
   async function hearOnceClosed(house: House, deaf: Socket): Promise<Buffer> {
-    while ((await readMetric(house.metrics.socketsClosed, "1013")) === 0) await setImmediate();
+    await until("a socket is closed", async () => (await readMetric(house.metrics.socketsClosed, "1013")) > 0);
     return await buffer(deaf);
   }
 
@@ -166,4 +167,18 @@ describe("one client's trouble is nobody else's", () => {
     assert.deepEqual(await socket.closed, { code: 1001, reason: "since=2" });
     assert.deepEqual(await filtered.closed, { code: 1001, reason: "since=2" });
   });
+});
+
+test("many readers that come back for one big mail and do not read hold it once", async () => {
+  await using house = await House.open();
+  const person = await house.addPerson("demo");
+  await house.put(person, { content: "x".repeat(4 * mebibyte) });
+  const before = process.memoryUsage().arrayBuffers;
+  const deaf = await Promise.all(
+    Array.from({ length: 50 }, () => openDeafSocket(house.origin, `key=${person.key}&since=0`)),
+  );
+  await until("all have it in hand", async () => (await readMetric(house.metrics.pushedMails)) === deaf.length);
+  const grown = process.memoryUsage().arrayBuffers - before;
+  for (const socket of deaf) socket.destroy();
+  assert.ok(grown < 50 * mebibyte, `50 readers of 4 MiB hold ${Math.round(grown / mebibyte)} MiB`);
 });

@@ -8,6 +8,7 @@ import { WriterThread } from "../src/store/sqlite/writer-thread.ts";
 import { DataDirectory } from "./support/sqlite-engine.ts";
 import { main, newMail, now, StoreScene } from "./support/store-place.ts";
 import { StoreProcess } from "./support/store-process.ts";
+import { until } from "./support/until.ts";
 
 async function prepared(place: DataDirectory): Promise<void> {
   const store = await place.open();
@@ -89,11 +90,10 @@ describe("SQLite under faults", () => {
     const dying = await Promise.allSettled([attempt("a"), attempt("b")]);
     assert.ok(dying.every((result) => result.status === "rejected" && isRefusal(result.reason, "store_failed")));
     assert.deepEqual(writer.pending(), { mails: 0, bytes: 0 });
-    for (;;) {
+    await until("another writer has started", async () => {
       const [result] = await Promise.allSettled([attempt("c")]);
-      if (result.status === "fulfilled") break;
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+      return result.status === "fulfilled";
+    });
     assert.ok(existsSync(`${file}.died`));
   });
 

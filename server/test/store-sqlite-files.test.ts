@@ -3,7 +3,8 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSy
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, test } from "node:test";
-import { acquireServeLock, restoreSqlite } from "../src/store/sqlite/serve-lock.ts";
+import { restoreSqlite } from "../src/store/sqlite/restore.ts";
+import { acquireServeLock } from "../src/store/sqlite/serve-lock.ts";
 import { DataDirectory, sqliteEngine } from "./support/sqlite-engine.ts";
 import { main, StoreScene } from "./support/store-place.ts";
 import { StoreProcess } from "./support/store-process.ts";
@@ -137,6 +138,21 @@ describe("restoring a backup", () => {
       await restoreSqlite({ from: backup, dataDir, replace: true });
       assert.deepEqual(await subjects(), ["saved"]);
       assert.deepEqual(readdirSync(dataDir).toSorted(), ["catmails.db", "serve.lock"]);
+    });
+  });
+
+  test("is refused while another command has the database open", { timeout: 60_000 }, async () => {
+    await withBackup(async ({ dataDir }, backup, subjects) => {
+      await using other = new StoreProcess(dataDir, "wait");
+      assert.equal(await other.line("open"), "open");
+      await assert.rejects(
+        restoreSqlite({ from: backup, dataDir, replace: true }),
+        /^Error: Another command has the database in .* open\. Stop it first\.$/,
+      );
+      await other.kill();
+      assert.deepEqual(await subjects(), ["later", "saved"]);
+      await restoreSqlite({ from: backup, dataDir, replace: true });
+      assert.deepEqual(await subjects(), ["saved"]);
     });
   });
 

@@ -5,13 +5,13 @@ import { describe, test, type TestContext } from "node:test";
 import { settleResidents } from "./faults/household.ts";
 import { Ledger, readLedger } from "./faults/ledger.ts";
 import { makeMail, makeToken, stuffDots } from "./faults/mail-factory.ts";
-import { Random } from "./faults/random.ts";
+import { Random } from "./support/random.ts";
 import { listThroughApi, readBack } from "./faults/read-back.ts";
 import { SmtpLink } from "./faults/smtp-link.ts";
 import { canTrace, straceCommand, traceEnded } from "./faults/strace-file.ts";
 import { proveSyncs, syncCalls } from "./faults/sync-trace.ts";
 import { faultless, judge } from "./faults/verdict.ts";
-import { realDiskDirectory } from "./support/real-disk.ts";
+import { realDiskDirectory } from "./support/temporary-directory.ts";
 import { ServiceProcess } from "./support/service-process.ts";
 
 const mails = 500;

@@ -19,7 +19,7 @@ export function addAliasCommands(program: Command): void {
     .command("add")
     .description("give a user one more mailbox")
     .argument("<address>", "address of the new mailbox", mailboxArgument)
-    .requiredOption("--user <address>", "main mailbox of the user", addressArgument)
+    .requiredOption("--user <address>", "main mailbox of the user (required)", addressArgument)
     .option("--take-reserved", "also an address that somebody else gave up and that is still reserved")
     .addHelpText("after", "\nExample:\n  catmails alias add shop@example.com --user alice@example.com")
     .action((address: Address, options: AddOptions, command: Command) =>

@@ -52,7 +52,7 @@ async function restore(file: string, options: { replace?: true }, command: Comma
   const source = resolve(file);
   if (!existsSync(source)) throw new Failure("no_file", `There is no file ${file}.`);
   const [{ restoreSqlite }, { databaseName }] = await Promise.all([
-    import("../store/sqlite/serve-lock.ts"),
+    import("../store/sqlite/restore.ts"),
     import("../store/sqlite/sqlite-store.ts"),
   ]);
   if (options.replace !== true && existsSync(join(config.data_dir, databaseName))) {

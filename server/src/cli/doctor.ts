@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import type { Config } from "../config.ts";
+import { messageOf } from "../errors.ts";
 import { Exit } from "./failure.ts";
 import type { Finding } from "./finding.ts";
 import { checkClock, checkDataDir, checkDisk, checkProgram } from "./machine-checks.ts";
@@ -73,7 +74,6 @@ async function checkStore({ config, log }: Session): Promise<{ finding: Finding;
       sinceMs: first?.createdAtMs ?? 0,
     };
   } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error);
-    return { finding: { check: "store", verdict: "bad", detail }, sinceMs: 0 };
+    return { finding: { check: "store", verdict: "bad", detail: messageOf(error) }, sinceMs: 0 };
   }
 }

@@ -78,7 +78,9 @@ async function add({ store, out }: StoreSession, name: string, options: AddOptio
   if (catchAll !== null) await store.updateDomain({ name, catchAllMailboxId: catchAll.id });
   await out.result(
     { name, temp: options.temp === true, catch_all: catchAll?.address ?? null },
-    `${name} is served now. Add a user: catmails user add someone@${name}\n`,
+    catchAll === null
+      ? `${name} is served now. Add a user: catmails user add someone@${name}\n`
+      : `${name} is served now. Mail for no mailbox of it goes to ${catchAll.address}.\n`,
   );
 }
 

@@ -22,7 +22,7 @@ export function addKeyCommands(program: Command): void {
   key
     .command("add")
     .description("make an API key, which is shown once")
-    .requiredOption("--user <address>", "main mailbox of the user that the key belongs to", addressArgument)
+    .requiredOption("--user <address>", "main mailbox of the user that the key belongs to (required)", addressArgument)
     .option("--mailbox <address>", "only this mailbox of the user; may be repeated (default: all)", addressesArgument)
     .option("--read-only", "may read, but neither make nor delete temp mailboxes")
     .option("--expires <time>", "end, as a duration from now or an ISO 8601 time (default: never)", futureArgument)

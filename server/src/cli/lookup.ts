@@ -1,4 +1,5 @@
 import type { Address } from "../address.ts";
+import { filterOf } from "../mail/access.ts";
 import type { Mailbox, MailFilter, Page, Store, User } from "../store/store.ts";
 import { Failure } from "./failure.ts";
 
@@ -28,15 +29,14 @@ export async function requireMailbox(store: Store, address: Address): Promise<Ma
   throw new Failure("no_mailbox", `There is no mailbox ${address.text}.`);
 }
 
-/** Where mail for an address is kept, and the filter that shows it: a tag or a catch-all address shows only its own. */
+/** Where mail for an address is kept, and the filter that shows it; `null` when nobody takes it. */
 export async function findPlace(
   store: Store,
   address: Address,
 ): Promise<{ mailbox: Mailbox; filter: MailFilter } | null> {
   const route = await store.route(address, Date.now());
   if (route.kind !== "mailbox") return null;
-  const mailTo = route.via === "address" ? null : address.text;
-  return { mailbox: route.mailbox, filter: { mailboxId: route.mailbox.id, mailTo } };
+  return { mailbox: route.mailbox, filter: filterOf(route, address) };
 }
 
 /** {@link findPlace} that throws `no_mailbox`. */

@@ -1,9 +1,9 @@
-import type { SeedMail } from "@catmails/client";
 import type { Command } from "commander";
 import type { Address } from "../address.ts";
 import { timeFormatter } from "../clock.ts";
+import { seedMail } from "../http/seed-mail.ts";
 import { defaultPageMails, maxPageChars, maxPageMails } from "../mail/reading.ts";
-import type { MailRecord, Store, StoredMail } from "../store/store.ts";
+import type { Store, StoredMail } from "../store/store.ts";
 import { addressArgument, countArgument, limitArgument } from "./arguments.ts";
 import { Failure } from "./failure.ts";
 import { requirePlace, requireUser } from "./lookup.ts";
@@ -45,7 +45,7 @@ function addReading(mail: Command): void {
     .command("show")
     .description("show one mail")
     .argument("<id>", "id of the mail, counted per user", countArgument)
-    .requiredOption("--user <address>", "main mailbox of the user whose mail it is", addressArgument)
+    .requiredOption("--user <address>", "main mailbox of the user whose mail it is (required)", addressArgument)
     .addHelpText("after", "\nExample:\n  catmails mail show 128 --user demo@mails.localhost")
     .action((id: number, options: { user: Address }, command: Command) =>
       withStore(command, { create: false }, (session) => show(session, id, options.user)),
@@ -54,7 +54,7 @@ function addReading(mail: Command): void {
     .command("raw")
     .description("write one mail to standard output, byte for byte as it was received")
     .argument("<id>", "id of the mail, counted per user", countArgument)
-    .requiredOption("--user <address>", "main mailbox of the user whose mail it is", addressArgument)
+    .requiredOption("--user <address>", "main mailbox of the user whose mail it is (required)", addressArgument)
     .addHelpText("after", "\nExample:\n  catmails mail raw 128 --user demo@mails.localhost > 128.eml")
     .action((id: number, options: { user: Address }, command: Command) =>
       withStore(command, { create: false }, async ({ store, out }) => {
@@ -121,16 +121,4 @@ async function read(store: Store, id: number, userAddress: Address): Promise<Sto
   const mail = await store.readMail({ userId: user.id, id, mailboxIds: null, nowMs: Date.now() });
   if (mail !== null) return mail;
   throw new Failure("no_mail", `${user.address} has no mail ${id}.`);
-}
-
-/** A mail in the form of the API. */
-function seedMail(mail: MailRecord, formatTime: (timeMs: number) => string): SeedMail {
-  return {
-    id: mail.id,
-    mail_from: mail.mailFrom,
-    mail_to: mail.mailTo,
-    subject: mail.subject,
-    content: mail.content,
-    received_at: formatTime(mail.receivedAtMs),
-  };
 }

@@ -2,15 +2,12 @@ import { Resolver } from "node:dns/promises";
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import type { Config } from "../config.ts";
+import { systemCodeOf } from "../errors.ts";
 import type { Finding } from "./finding.ts";
+import { authorityOf, reachable, type ListenAddress } from "./listen-address.ts";
 
 const answerTimeoutMs = 3000;
 const dnsTimeoutMs = 2000;
-
-interface Port {
-  host: string;
-  port: number;
-}
 
 /** While the server runs: does SMTP greet? Else: is its port free? */
 export async function checkSmtpPort(config: Config, state: { running: boolean }): Promise<Finding> {
@@ -27,9 +24,9 @@ export async function checkHttpPort(config: Config, state: { running: boolean })
 type Judgement = Pick<Finding, "verdict" | "detail">;
 
 async function judgePort(
-  at: Port,
+  at: ListenAddress,
   { running }: { running: boolean },
-  answers: (at: Port) => Promise<boolean>,
+  answers: (at: ListenAddress) => Promise<boolean>,
 ): Promise<Judgement> {
   const where = `${at.host} port ${at.port}`;
   if (at.port === 0) return { verdict: "note", detail: `${at.host}, a free port at each start` };
@@ -38,29 +35,27 @@ async function judgePort(
     return fault === null ? { verdict: "good", detail: `${where} is free` } : { verdict: "bad", detail: fault };
   }
   try {
-    const reached = { ...at, host: reachable(at.host) };
-    if (await answers(reached)) return { verdict: "good", detail: `${where} answers` };
+    if (await answers(reachable(at))) return { verdict: "good", detail: `${where} answers` };
   } catch {
     // Whatever went wrong, it did not answer.
   }
   return { verdict: "bad", detail: `${where} does not answer; was the server started with other settings?` };
 }
 
-async function listenFault({ host, port }: Port): Promise<string | null> {
+async function listenFault({ host, port }: ListenAddress): Promise<string | null> {
   const server = createServer();
   try {
     server.listen({ host, port });
     await once(server, "listening");
     return null;
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "unknown";
-    return `cannot listen on ${host} port ${port} (${code})`;
+    return `cannot listen on ${host} port ${port} (${systemCodeOf(error)})`;
   } finally {
     server.close();
   }
 }
 
-async function greets(at: Port): Promise<boolean> {
+async function greets(at: ListenAddress): Promise<boolean> {
   const socket = connect(at);
   try {
     const [greeting] = (await once(socket, "data", { signal: AbortSignal.timeout(answerTimeoutMs) })) as [Buffer];
@@ -70,16 +65,10 @@ async function greets(at: Port): Promise<boolean> {
   }
 }
 
-async function isReady({ host, port }: Port): Promise<boolean> {
-  const authority = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-  const answer = await fetch(`http://${authority}/readyz`, { signal: AbortSignal.timeout(answerTimeoutMs) });
+async function isReady(at: ListenAddress): Promise<boolean> {
+  const answer = await fetch(`http://${authorityOf(at)}/readyz`, { signal: AbortSignal.timeout(answerTimeoutMs) });
   await answer.body?.cancel();
   return answer.ok;
-}
-
-function reachable(host: string): string {
-  if (host === "0.0.0.0") return "127.0.0.1";
-  return host === "::" ? "::1" : host;
 }
 
 // RFC 6761 and RFC 6762: names that the public DNS never knows.

@@ -1,7 +1,7 @@
 import { CommanderError } from "commander";
 import packageFile from "../../package.json" with { type: "json" };
 import { ConfigError } from "../config.ts";
-import { isRefusal } from "../errors.ts";
+import { isRefusal, messageOf } from "../errors.ts";
 import { suggest } from "../suggest.ts";
 import { addAliasCommands } from "./alias.ts";
 import { addBackupCommands } from "./backup.ts";
@@ -72,7 +72,8 @@ function buildProgram(): CliCommand {
 }
 
 const programExamples = `
-Every command works while the server runs, and takes every setting as a flag: "catmails serve --help" lists them.
+Every command but restore works while the server runs, and all take every setting as a flag: "catmails serve --help"
+lists them.
 Exit codes: 0 done, 1 failed, 2 asked for wrongly.
 
 Examples:
@@ -120,7 +121,7 @@ function endQuietly(error: NodeJS.ErrnoException): void {
 }
 
 function describe(error: unknown): { code: string; message: string; exitCode: number; isBug: boolean } {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   const failed = { message, exitCode: 1, isBug: false };
   if (error instanceof Failure) return { ...failed, code: error.code, exitCode: error.exitCode };
   if (error instanceof ConfigError) return { ...failed, code: "config", exitCode: 2 };

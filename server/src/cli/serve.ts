@@ -1,6 +1,7 @@
 import packageFile from "../../package.json" with { type: "json" };
 import type { Config, LoadedConfig } from "../config.ts";
 import { createLog, type Logger } from "../log.ts";
+import { authorityOf, reachable, type ListenAddress } from "./listen-address.ts";
 import { Service, StartError } from "./service.ts";
 
 /** A terminal's Ctrl-C reaches us twice under npm, which passes it on: the same wish, not a second one. */
@@ -60,7 +61,7 @@ function firstSignal(log: Logger): Promise<NodeJS.Signals> {
 
 interface Report {
   version: string;
-  smtp: { host: string; port: number };
+  smtp: ListenAddress;
   http: string;
   websocket: string;
   mailbox: string;
@@ -69,7 +70,7 @@ interface Report {
 }
 
 function report(service: Service, config: Config): Report {
-  const http = `${reachable(service.http.host)}:${service.http.port}`;
+  const http = authorityOf(reachable(service.http));
   return {
     version: packageFile.version,
     smtp: service.smtp,
@@ -82,7 +83,7 @@ function report(service: Service, config: Config): Report {
 
 function banner(service: Service, config: Config): string {
   const { http, websocket, mailbox, key } = report(service, config);
-  const smtp = `${reachable(service.smtp.host)}:${service.smtp.port}`;
+  const smtp = authorityOf(reachable(service.smtp));
   const keyLine = key === undefined ? "" : `  API key    ${key}\n             shown this once: keep it\n`;
   const shown = key ?? "mk_...";
   return `Cat Mails ${packageFile.version}
@@ -99,13 +100,6 @@ Try it in another shell:
     curl smtp://${smtp} --mail-from cat@example.com --mail-rcpt ${mailbox} --upload-file -
   curl "${http}?type=getmails&mail=${mailbox}&key=$KEY"
   curl ${http} -X POST -H "Authorization: Bearer $KEY" -d "mail=${mailbox}"
-${key === undefined ? "\nThe key was shown on the first start. Another one: catmails key add --user ADDRESS\n" : ""}
+${key === undefined ? "\nA key is shown only when it is made. To make another: catmails key add --user ${mailbox}\n" : ""}
 `;
-}
-
-/** An address that a client on this machine can use for what the server listens on. */
-function reachable(host: string): string {
-  if (host === "0.0.0.0") return "127.0.0.1";
-  if (host === "::") return "[::1]";
-  return host.includes(":") ? `[${host}]` : host;
 }

@@ -1,5 +1,6 @@
 import { timeFormatter } from "../clock.ts";
 import type { Config } from "../config.ts";
+import { systemCodeOf } from "../errors.ts";
 import { HttpServer } from "../http/server.ts";
 import type { Logger } from "../log.ts";
 import { AccessControl } from "../mail/access.ts";
@@ -11,16 +12,13 @@ import { Retention } from "../mail/retention.ts";
 import { setUp, type SetupResult } from "../mail/setup.ts";
 import { Metrics } from "../metrics.ts";
 import { MailParser } from "../mime/mime.ts";
+import type { SmtpLimits } from "../smtp/limits.ts";
 import type { SmtpMetrics } from "../smtp/metrics.ts";
 import { SmtpServer } from "../smtp/server.ts";
 import { acquireServeLock } from "../store/sqlite/serve-lock.ts";
 import { openSqliteStore } from "../store/sqlite/sqlite-store.ts";
 import type { Store } from "../store/store.ts";
-
-interface ListenAddress {
-  host: string;
-  port: number;
-}
+import type { ListenAddress } from "./listen-address.ts";
 
 /** A fault that the operator can mend: one line, no stack. */
 export class StartError extends Error {
@@ -56,10 +54,11 @@ export class Service implements AsyncDisposable {
    */
   static async start(config: Config, log: Logger): Promise<Service> {
     await using parts = new AsyncDisposableStack();
-    const store = parts.use(await openSqliteStore({ dataDir: config.data_dir, log }));
+    // First in, last out: nobody may restore a backup while the store is still being closed.
     const lock = acquireServeLock(config.data_dir);
     if (lock === null) throw new StartError(`Another catmails already serves the data directory ${config.data_dir}.`);
     parts.use(lock);
+    const store = parts.use(await openSqliteStore({ dataDir: config.data_dir, log }));
     const setup = await setUp(store, {
       domain: config.domain,
       tempDomain: config.temp_domain,
@@ -76,11 +75,14 @@ export class Service implements AsyncDisposable {
       state.ready = false;
       const deadlineMs = performance.now() + config.shutdown_timeout;
       const leftMs = (): number => Math.max(0, deadlineMs - performance.now());
-      // Mail in flight is stored and pushed before the sockets go.
-      await smtp.drain(config.shutdown_timeout * smtpShareOfStop);
-      await rooms.feed[Symbol.asyncDispose]();
-      await http.drain(leftMs());
-      await owned.disposeAsync();
+      try {
+        // Mail in flight is stored and pushed before the sockets go.
+        await smtp.drain(config.shutdown_timeout * smtpShareOfStop);
+        await rooms.feed[Symbol.asyncDispose]();
+        await http.drain(leftMs());
+      } finally {
+        await owned.disposeAsync();
+      }
     };
     return new Service({ setup, http: http.address, smtp: smtp.address, stop });
   }
@@ -169,7 +171,7 @@ function listenHttp(config: Config, rooms: Rooms & Foundations & { state: { read
       formatTime: timeFormatter(config.time_zone),
       log,
       metrics,
-      isReady: async () => state.ready && (await canServe(store)),
+      isReady: async () => state.ready && (await store.check(), true),
       socket: {
         maxBufferedBytes: config.ws_max_buffered_bytes,
         stallTimeoutMs: config.ws_stall_timeout,
@@ -188,22 +190,27 @@ function listenSmtp(config: Config, base: { receiver: Receiver; log: Logger; met
       host: config.smtp_host,
       port: config.smtp_port,
       hostname: config.smtp_hostname,
-      limits: {
-        maxMessageBytes: config.smtp_max_message_bytes,
-        maxRecipients: config.smtp_max_recipients,
-        maxLineBytes: config.smtp_max_line_bytes,
-        maxMails: config.smtp_max_mails,
-        maxErrors: config.smtp_max_errors,
-        idleTimeoutMs: config.smtp_idle_timeout,
-        maxConnections: config.smtp_max_connections,
-        maxConnectionsPerIp: config.smtp_max_connections_per_ip,
-        maxBufferedBytes: config.smtp_max_buffered_bytes,
-      },
+      limits: smtpLimits(config),
       intake: base.receiver,
       log: base.log,
       metrics: smtpMetrics(base.metrics),
     }),
   );
+}
+
+/** The limits of the SMTP door as they are configured. */
+export function smtpLimits(config: Config): SmtpLimits {
+  return {
+    maxMessageBytes: config.smtp_max_message_bytes,
+    maxRecipients: config.smtp_max_recipients,
+    maxLineBytes: config.smtp_max_line_bytes,
+    maxMails: config.smtp_max_mails,
+    maxErrors: config.smtp_max_errors,
+    idleTimeoutMs: config.smtp_idle_timeout,
+    maxConnections: config.smtp_max_connections,
+    maxConnectionsPerIp: config.smtp_max_connections_per_ip,
+    maxBufferedBytes: config.smtp_max_buffered_bytes,
+  };
 }
 
 function smtpMetrics(metrics: Metrics): SmtpMetrics {
@@ -216,27 +223,17 @@ function smtpMetrics(metrics: Metrics): SmtpMetrics {
   };
 }
 
-async function canServe(store: Store): Promise<boolean> {
-  try {
-    await store.check();
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 async function explainPort<T>(what: string, at: ListenAddress, listening: Promise<T>): Promise<T> {
   try {
     return await listening;
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "";
     const reasons: Record<string, string> = {
       EADDRINUSE: "the port is already in use",
       EACCES: "this user may not open the port",
       EADDRNOTAVAIL: "this machine has no such address",
       ENOTFOUND: "the host name is not known",
     };
-    const reason = reasons[code];
+    const reason = reasons[systemCodeOf(error)];
     if (reason === undefined) throw error;
     throw new StartError(`${what} cannot listen on ${at.host} port ${at.port}: ${reason}.`, { cause: error });
   }

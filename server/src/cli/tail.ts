@@ -2,7 +2,8 @@ import type { SeedPush } from "@catmails/client";
 import type { Command } from "commander";
 import type { Address } from "../address.ts";
 import { timeFormatter } from "../clock.ts";
-import type { MailFilter, MailRecord, Store } from "../store/store.ts";
+import { seedPush } from "../http/seed-mail.ts";
+import type { MailFilter, Store } from "../store/store.ts";
 import { addressesArgument, countArgument } from "./arguments.ts";
 import { Failure } from "./failure.ts";
 import { findPlace, requirePlace } from "./lookup.ts";
@@ -128,11 +129,6 @@ class Bell {
     await this.#waiting.promise;
     clearTimeout(timer);
   }
-}
-
-function seedPush(mail: MailRecord, formatTime: (timeMs: number) => string): SeedPush {
-  const { id, mailFrom: from, mailTo: to, subject, content } = mail;
-  return { id, from, to, subject, content, received_at: formatTime(mail.receivedAtMs) };
 }
 
 function lineOf({ id, received_at: receivedAt, from, to, subject, content }: SeedPush): string {

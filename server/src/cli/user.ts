@@ -1,9 +1,8 @@
 import type { Command } from "commander";
 import type { Address } from "../address.ts";
-import type { Config } from "../config.ts";
-import { isRefusal, Refusal } from "../errors.ts";
-import { addUser } from "../mail/setup.ts";
-import type { Store, User } from "../store/store.ts";
+import { Refusal } from "../errors.ts";
+import { addUser, ensureDomain } from "../mail/setup.ts";
+import type { User } from "../store/store.ts";
 import { mailboxArgument } from "./arguments.ts";
 import { explainAddress, Failure } from "./failure.ts";
 import { everyRow, requireUser } from "./lookup.ts";
@@ -45,7 +44,10 @@ Examples:
 
 async function add({ store, config, out }: StoreSession, address: Address): Promise<void> {
   const input = { address: address.text, nowMs: Date.now() };
-  await serveOwnDomain(store, config, address);
+  // The server adds its own domain at its first start, which may not have been yet.
+  if (address.domain === config.domain) {
+    await ensureDomain(store, { name: config.domain, allowsTemp: false, nowMs: input.nowMs });
+  }
   const made = await addUser(store, input).catch((error: unknown) => {
     throw explainAddress(error, address);
   });
@@ -54,16 +56,6 @@ async function add({ store, config, out }: StoreSession, address: Address): Prom
     { address: user.address, key, public_id: stored.publicId },
     `User     ${user.address}\nAPI key  ${key}\n         shown this once: keep it\n`,
   );
-}
-
-/** The server adds its own domain at its first start, which may not have been yet. */
-async function serveOwnDomain(store: Store, { domain }: Config, address: Address): Promise<void> {
-  if (address.domain !== domain) return;
-  try {
-    await store.createDomain({ name: domain, allowsTemp: false, nowMs: Date.now() });
-  } catch (error) {
-    if (!isRefusal(error, "domain_taken")) throw error;
-  }
 }
 
 async function list({ store, out }: StoreSession): Promise<void> {
@@ -93,13 +85,15 @@ async function remove(session: StoreSession, address: Address, force: boolean): 
   const { store, config, out } = session;
   const user = await requireUser(store, address);
   if (user.mailCount > 0 && !force) {
-    throw new Failure("has_mails", `${user.address} has ${user.mailCount} mails. Add --force to delete them too.`);
+    throw new Failure(
+      "has_mails",
+      `${user.address} still has mails (${user.mailCount}). Add --force to delete them too.`,
+    );
   }
-  const nowMs = Date.now();
   const removed = await store.removeUser({
     userId: user.id,
-    nowMs,
-    reserveUntilMs: nowMs + config.temp_name_reserved,
+    nowMs: Date.now(),
+    reserveMs: config.temp_name_reserved,
   });
   if (!removed) throw new Refusal("not_found");
   await out.result({ removed: user.address }, `Removed ${user.address} with its keys, mailboxes and mails.\n`);

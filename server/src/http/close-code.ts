@@ -14,7 +14,7 @@ export function closeOf({ status, body }: Answer): Close {
 }
 
 /** The close for an entry of the error table. */
-export function closeFor(name: "invalid_key" | "mailbox_scope_invalid"): Close {
+export function closeFor(name: "invalid_key" | "mailbox_scope_invalid" | "internal"): Close {
   const { status, text } = errorTable[name];
   return { code: codeOf(status), reason: text };
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { STATUS_CODES } from "node:http";
+import { STATUS_CODES, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { SeedError } from "@catmails/client";
 import type { FastifyReply } from "fastify";
@@ -9,7 +9,7 @@ import type { Logger } from "../log.ts";
 /** What to answer for something that was thrown. */
 export interface Answer {
   status: number;
-  body: SeedError & { incident?: string };
+  body: SeedError;
   retryAfterSeconds?: number;
 }
 
@@ -63,6 +63,14 @@ export function refuseConnection(socket: Duplex, name: ErrorName): void {
     "Connection: close",
   ];
   socket.end(`${head.join("\r\n")}\r\n\r\n${body}`, () => socket.destroy());
+}
+
+/** Answers a request that never reaches the framework. */
+export function refuseRequest(response: ServerResponse, name: ErrorName): void {
+  const { text, code, status } = errorTable[name];
+  const body = JSON.stringify({ success: false, error: text, code } satisfies SeedError);
+  response.writeHead(status, { "content-type": "application/json; charset=utf-8", "cache-control": "no-store" });
+  response.end(body);
 }
 
 /** The table's name for a fault in the request's HTTP itself (`clientError` of node:http). */

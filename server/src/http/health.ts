@@ -1,9 +1,12 @@
 import type { FastifyInstance } from "fastify";
+import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 
 /** What the health routes ask. */
 export interface HealthOptions {
+  log: Logger;
   metrics: Metrics;
+  /** Rejects when it cannot tell, which counts as no. */
   isReady(): Promise<boolean> | boolean;
 }
 
@@ -27,8 +30,8 @@ export function serveHealth(app: FastifyInstance, options: HealthOptions): void 
 async function checkReady(options: HealthOptions): Promise<boolean> {
   try {
     return await options.isReady();
-  } catch {
-    // Whoever answers the question also logs why it could not.
+  } catch (error) {
+    options.log.error({ err: error }, "Not ready");
     return false;
   }
 }

@@ -42,7 +42,7 @@ export class Parameters {
     else throw fault(`${shown(name)} is given twice`);
   }
 
-  /** These parameters, and those of `other` whose names are not among them. */
+  /** Adds the values of `other` for the names that are not here yet, and answers itself. */
   or(other: Parameters): Parameters {
     for (const [name, values] of other.#values) {
       if (!this.#values.has(name)) this.#values.set(name, values);

@@ -1,11 +1,19 @@
-import type { SeedPush } from "@catmails/client";
 import type { TimeFormatter } from "../clock.ts";
 import type { MailRecord } from "../mail/follower.ts";
+import { seedPush } from "./seed-mail.ts";
 
-/** Writes mails as WebSocket messages, once each however many followers get the same record. */
+/** Messages from this size on are looked for by mail: followers that read the store each get a record of their own. */
+const bigBytes = 64 * 1024;
+
+/** Writes mails as WebSocket messages, once each however many followers have the same mail in hand. */
 export class PushFrames {
   readonly #formatTime: TimeFormatter;
   readonly #made = new WeakMap<MailRecord, Buffer>();
+  /** Big messages as long as anybody has them in hand, so that many slow readers of one mail hold it once. */
+  readonly #big = new Map<string, WeakRef<Buffer>>();
+  readonly #forget = new FinalizationRegistry<string>((name) => {
+    if (this.#big.get(name)?.deref() === undefined) this.#big.delete(name);
+  });
 
   constructor(formatTime: TimeFormatter) {
     this.#formatTime = formatTime;
@@ -13,18 +21,23 @@ export class PushFrames {
 
   /** The message of a mail: JSON in UTF-8. Must not be written to, others send the same bytes. */
   of(mail: MailRecord): Buffer {
-    const made = this.#made.get(mail);
-    if (made !== undefined) return made;
-    const push: SeedPush = {
-      from: mail.mailFrom,
-      to: mail.mailTo,
-      subject: mail.subject,
-      content: mail.content,
-      received_at: this.#formatTime(mail.receivedAtMs),
-      id: mail.id,
-    };
-    const frame = Buffer.from(JSON.stringify(push));
-    this.#made.set(mail, frame);
+    const made = this.#made.get(mail) ?? this.#big.get(nameOf(mail))?.deref() ?? this.#make(mail);
+    this.#made.set(mail, made);
+    return made;
+  }
+
+  #make(mail: MailRecord): Buffer {
+    const frame = Buffer.from(JSON.stringify(seedPush(mail, this.#formatTime)));
+    if (frame.byteLength >= bigBytes) {
+      const name = nameOf(mail);
+      this.#big.set(name, new WeakRef(frame));
+      this.#forget.register(frame, name);
+    }
     return frame;
   }
+}
+
+/** No two mails share it: a mailbox has one user, ids of a user are never given again, and a mail never changes. */
+function nameOf({ mailboxId, id }: MailRecord): string {
+  return `${mailboxId} ${id}`;
 }

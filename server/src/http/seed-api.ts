@@ -1,14 +1,16 @@
-import type { SeedDeleted, SeedMail, SeedMailboxes, SeedMailList, SeedTempMailbox } from "@catmails/client";
+import type { SeedDeleted, SeedMailboxes, SeedMailList, SeedTempMailbox } from "@catmails/client";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { TimeFormatter } from "../clock.ts";
 import { Refusal } from "../errors.ts";
 import { splitAddresses, type Access, type AccessControl } from "../mail/access.ts";
 import type { Mailboxes } from "../mail/mailboxes.ts";
-import { defaultPageMails, maxPageMails, maxWaitMs, type MailRecord, type Reader } from "../mail/reading.ts";
+import { defaultPageMails, type MailRecord, type Reader } from "../mail/reading.ts";
 import { readParameters } from "./body.ts";
 import { answerOptions } from "./cors.ts";
 import type { Parameters } from "./parameters.ts";
 import { PresentedKey } from "./presented-key.ts";
+import { seedMail } from "./seed-mail.ts";
+import { UnreadAnswers } from "./unread-answers.ts";
 
 /** What the seed API stands on. */
 export interface SeedApiOptions {
@@ -38,6 +40,7 @@ const maxTtlSeconds = 3_155_760_000;
 export class SeedApi {
   readonly #options: SeedApiOptions;
   readonly #waits = new Set<AbortController>();
+  readonly #unread = new UnreadAnswers();
   readonly #never = new AbortController().signal;
   #closing = false;
   readonly #actions: ReadonlyMap<string, Action> = new Map<string, Action>([
@@ -93,19 +96,21 @@ export class SeedApi {
     const limit = parameters.integer("limit", { min: 1 }) ?? defaultPageMails;
     const since = parameters.integer("since");
     const before = parameters.integer("before");
-    const waitMs = Math.min(parameters.secondsAsMs("wait") ?? 0, maxWaitMs);
+    const waitMs = parameters.secondsAsMs("wait") ?? 0;
     const request = {
       access,
       addresses,
-      limit: Math.min(limit, maxPageMails),
+      limit,
       ...(since === undefined ? {} : { since }),
       ...(before === undefined ? {} : { before }),
       waitMs,
     };
+    this.#unread.admit(access.userId);
     const page = await (waitMs > 0
       ? this.#wait(reply, (signal) => this.#options.reader.list({ ...request, signal }))
       : this.#options.reader.list({ ...request, signal: this.#never }));
-    return { success: true, count: page.length, data: page.map((mail) => this.#toSeedMail(mail)) };
+    this.#unread.hold(access.userId, sizeOf(page), reply.raw);
+    return { success: true, count: page.length, data: page.map((mail) => seedMail(mail, this.#options.formatTime)) };
   }
 
   /** Runs a list whose signal is aborted when the client leaves or the server stops; the latter is `unavailable` if nothing came. */
@@ -150,17 +155,14 @@ export class SeedApi {
     await this.#options.mailboxes.deleteTemp(access, address);
     return { success: true, message: "Temp mailbox deleted" };
   }
+}
 
-  #toSeedMail(mail: MailRecord): SeedMail {
-    return {
-      id: mail.id,
-      mail_from: mail.mailFrom,
-      mail_to: mail.mailTo,
-      subject: mail.subject,
-      content: mail.content,
-      received_at: this.#options.formatTime(mail.receivedAtMs),
-    };
-  }
+/** Bytes of the texts of a page: about what it costs while it is on its way. */
+function sizeOf(page: readonly MailRecord[]): number {
+  return page.reduce(
+    (bytes, { subject, content }) => bytes + Buffer.byteLength(subject) + Buffer.byteLength(content),
+    0,
+  );
 }
 
 /** The addresses of `mail`, of which the call needs at least one. */

@@ -16,6 +16,7 @@ import { apiMethods, setHeaders } from "./cors.ts";
 import { protocolFault, refuseConnection, sendError } from "./envelope.ts";
 import { serveHealth } from "./health.ts";
 import type { SocketLimits } from "./push-socket.ts";
+import { RequestTurns, type RequestHandler } from "./request-turns.ts";
 import { SeedApi } from "./seed-api.ts";
 import { SocketDoor } from "./socket-door.ts";
 
@@ -31,7 +32,7 @@ export interface HttpOptions {
   formatTime: TimeFormatter;
   log: Logger;
   metrics: Metrics;
-  /** Answers `/readyz`. */
+  /** Answers `/readyz`; rejects when it cannot tell, which counts as no. */
   isReady(): Promise<boolean> | boolean;
   socket: SocketLimits;
 }
@@ -151,7 +152,7 @@ function createApp(options: HttpOptions): { app: FastifyInstance; server: Server
       void sendError(reply, error, log);
     },
     clientErrorHandler: (error, socket) => refuseConnection(socket, protocolFault(error)),
-    serverFactory: (handler) => (server = createHttpServer(handler)),
+    serverFactory: (handler: RequestHandler) => (server = createHttpServer(handler)),
   });
   if (server === undefined) throw new Error("The framework made no server");
   acceptBodies(app);
@@ -169,7 +170,8 @@ function createApp(options: HttpOptions): { app: FastifyInstance; server: Server
   return { app, server };
 }
 
-function createHttpServer(handler: (request: IncomingMessage, response: never) => void): Server {
+function createHttpServer(handler: RequestHandler): Server {
+  const turns = new RequestTurns(handler);
   const server = createServer(
     {
       headersTimeout: headersTimeoutMs,
@@ -180,7 +182,7 @@ function createHttpServer(handler: (request: IncomingMessage, response: never) =
       // Clients that offer HTTP/2 (`Upgrade: h2c`) mean an ordinary request.
       shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === "websocket",
     },
-    handler as (request: IncomingMessage, response: unknown) => void,
+    (request, response) => turns.take(request, response),
   );
   server.setTimeout(idleTimeoutMs);
   return server;

@@ -1,6 +1,6 @@
-import { parseAddress } from "../address.ts";
+import { parseAddress, type Address } from "../address.ts";
 import { Refusal } from "../errors.ts";
-import type { MailFilter, Store } from "../store/store.ts";
+import type { MailFilter, Route, Store } from "../store/store.ts";
 import { hashKey } from "./keys.ts";
 
 /** What a presented key may do, as of the moment it was looked up. */
@@ -90,12 +90,31 @@ export function scopeFilters(access: Access): MailFilter[] | null {
   return access.mailboxIds?.map((mailboxId) => ({ mailboxId, mailTo: null })) ?? null;
 }
 
-/** Splits `mail` parameters at commas and reads a space in a local part as the `+` that form decoding took away. */
+/** Splits `mail` parameters at commas, but for those in quoted local parts, and reads a space in a local part as the `+` that form decoding took away. */
 export function splitAddresses(values: readonly string[]): string[] {
   return values
-    .flatMap((value) => value.split(","))
+    .flatMap((value) => splitList(value))
     .map((text) => restorePlus(text.trim()))
     .filter((text) => text !== "");
+}
+
+/** Linear. What follows a quote that is never closed is split at every comma. */
+function splitList(value: string): string[] {
+  if (!value.includes('"')) return value.split(",");
+  const items: string[] = [];
+  let start = 0;
+  let quotedFrom = -1;
+  for (let at = 0; at < value.length; at++) {
+    const character = value[at];
+    if (character === '"') quotedFrom = quotedFrom < 0 ? at : -1;
+    else if (character === "\\" && quotedFrom >= 0) at++;
+    else if (character === "," && quotedFrom < 0) {
+      items.push(value.slice(start, at));
+      start = at + 1;
+    }
+  }
+  const rest = value.slice(start);
+  return quotedFrom < 0 ? [...items, rest] : [...items, ...rest.split(",")];
 }
 
 function restorePlus(text: string): string {
@@ -109,5 +128,10 @@ async function resolveFilter(store: Store, access: Access, text: string): Promis
   const route = await store.route(address, Date.now());
   if (route.kind !== "mailbox" || route.mailbox.userId !== access.userId) return null;
   if (access.mailboxIds !== null && !access.mailboxIds.includes(route.mailbox.id)) return null;
+  return filterOf(route, address);
+}
+
+/** What an address shows of the mailbox that it leads to: a tag or a catch-all address only its own mails. */
+export function filterOf(route: Extract<Route, { kind: "mailbox" }>, address: Address): MailFilter {
   return { mailboxId: route.mailbox.id, mailTo: route.via === "address" ? null : address.text };
 }

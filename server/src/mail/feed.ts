@@ -28,8 +28,8 @@ export interface FollowRequest {
 
 /** How often the store is asked for revoked keys and changed mailboxes, so that an open socket notices within a second. */
 const watchIntervalMs = 300;
-/** Followers looked at before the event loop gets its turn. */
-const sliceSize = 50;
+/** Time spent on looking at followers before the event loop gets its turn; one of them may name a hundred addresses. */
+const sliceMs = 5;
 
 interface UserFeed extends FeedHead {
   /** Last mail id known to exist. Ids of a user are given out without gaps, so a jump means a mail that was not announced here. */
@@ -113,9 +113,16 @@ export class Feed implements AsyncDisposable {
     }
   }
 
-  /** Looks again at what one user's followers may see; call it after changing the user's mailboxes, before saying so. */
+  /**
+   * Looks again at what one user's followers may see; call it after changing the user's mailboxes, before saying so.
+   * Never rejects: the change is made, and what could not be looked at now is looked at within a second.
+   */
   async refresh(userId: number): Promise<void> {
-    for (const follower of [...(this.#users.get(userId)?.followers ?? [])]) await this.#revalidate(follower);
+    try {
+      await this.#revalidateAll([userId]);
+    } catch (error) {
+      this.#options.log.error({ err: error }, "Could not look at followers after a change");
+    }
   }
 
   /** Ends every follower with `shutdown` and takes no more. */
@@ -165,20 +172,22 @@ export class Feed implements AsyncDisposable {
   async #look(): Promise<void> {
     const { store } = this.#options;
     const { revision, userIds } = await store.changedUsers(this.#revision ?? Number.MAX_SAFE_INTEGER);
-    const changed = this.#revision === null ? [] : userIds.filter((userId) => this.#users.has(userId));
+    if (this.#revision !== null) await this.#revalidateAll(userIds);
+    // Only now: what could not be looked at has to be looked at again, or a revoked key would go on.
     this.#revision = revision;
-    await this.#revalidateAll(changed);
     this.#endExpired();
     this.#retryBehind();
     if (this.#foreignChange) await this.#catchUpWithForeignMails();
   }
 
   async #revalidateAll(userIds: readonly number[]): Promise<void> {
-    let done = 0;
+    let startedMs = performance.now();
     for (const userId of userIds) {
       for (const follower of [...(this.#users.get(userId)?.followers ?? [])]) {
         await this.#revalidate(follower);
-        if (++done % sliceSize === 0) await delay(0);
+        if (performance.now() - startedMs < sliceMs) continue;
+        await delay(0);
+        startedMs = performance.now();
       }
     }
   }
@@ -211,14 +220,24 @@ export class Feed implements AsyncDisposable {
   }
 
   async #catchUpWithForeignMails(): Promise<void> {
-    this.#foreignChange = false;
-    const lastIds = await this.#options.store.lastMailIds([...this.#users.keys()]);
+    const lastIds = await this.#readLastIds();
     for (const [userId, lastId] of lastIds) {
       const user = this.#users.get(userId);
       if (user === undefined || lastId <= user.lastId) continue;
       user.lastId = lastId;
       user.announcements++;
       for (const follower of user.followers) follower.catchUp();
+    }
+  }
+
+  async #readLastIds(): Promise<Map<number, number>> {
+    // Before the read, so that a change during it is not lost.
+    this.#foreignChange = false;
+    try {
+      return await this.#options.store.lastMailIds([...this.#users.keys()]);
+    } catch (error) {
+      this.#foreignChange = true;
+      throw error;
     }
   }
 

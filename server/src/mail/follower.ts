@@ -5,13 +5,13 @@ import type { Access } from "./access.ts";
 export type { MailRecord } from "../store/store.ts";
 
 /** Why a follower was ended by the feed. */
-export type EndReason = "invalid_key" | "mailbox_scope_invalid" | "shutdown";
+export type EndReason = "invalid_key" | "mailbox_scope_invalid" | "shutdown" | "internal";
 
 /** Where a follower's mails go. Calls come one at a time, in id order, each mail once. */
 export interface FollowerSink {
   /**
    * Takes one mail; always takes it. Answers whether there is room for another: after `false` nothing comes until
-   * {@link Follower.resume} is called.
+   * {@link Follower.resume} is called. A sink that throws is ended with `internal`.
    */
   write(mail: MailRecord): boolean;
   /** The follower is over; nothing comes after this. Not called for {@link Follower.close}. */
@@ -101,7 +101,7 @@ export class Follower {
   offer(mail: MailRecord): void {
     if (this.#state !== "live" || mail.id <= this.#cursor) return;
     this.#cursor = mail.id;
-    if (matches(this.subscription.filters, mail) && !this.#sink.write(mail)) this.#setState("full");
+    if (matches(this.subscription.filters, mail)) this.#write(mail);
   }
 
   /** Called by the feed to start, and when the store holds mails that were never offered. */
@@ -133,10 +133,20 @@ export class Follower {
       for (const mail of page) {
         if (this.#state !== "reading") return;
         this.#cursor = mail.id;
-        if (!this.#sink.write(mail)) this.#setState("full");
+        this.#write(mail);
       }
       // Only an empty page proves the end, and only if nothing was announced while it was read.
       if (page.length === 0 && announcements === this.#head.announcements) this.#setState("live");
+    }
+  }
+
+  /** The mail is committed and may be on its way to being acknowledged: no fault of a sink may get in between. */
+  #write(mail: MailRecord): void {
+    try {
+      if (!this.#sink.write(mail)) this.#setState("full");
+    } catch (error) {
+      this.#log.error({ err: error }, "A follower could not take a mail");
+      this.end("internal");
     }
   }
 

@@ -17,7 +17,7 @@ const checksumLength = 6;
 
 /**
  * Makes an API key: `mk_`, a public id (8), a secret of 256 random bits (43), and a CRC-32 of what stands before it (6), all base 62.
- * The checksum lets a secret scanner recognise a key offline; it is not asked for when a key is used.
+ * The checksum lets a secret scanner recognize a key offline; it is not asked for when a key is used.
  */
 export function makeKey(): MadeKey {
   const publicId = encodeBase62(randomBytes(6), publicIdLength).slice(-publicIdLength);

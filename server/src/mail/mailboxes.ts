@@ -161,10 +161,17 @@ export class Mailboxes {
 
 function chosenAddress(name: string, domain: string): Address {
   const address = parseAddress(`${name}@${domain}`);
-  // A tag belongs to a mailbox, it does not make one.
-  if (address === null || address.domain !== domain || address.tag !== null || address.local.startsWith("+")) {
+  if (address === null || address.domain !== domain || !isPlainName(address)) {
     throw new Refusal("invalid_parameter", { detail: "name is not a local part" });
   }
   if (roleNames.has(address.local)) throw new Refusal("address_reserved");
   return address;
+}
+
+/**
+ * A name that reads the same everywhere: no tag, which belongs to a mailbox and does not make one; no quotes, in which
+ * another address could stand; nothing invisible.
+ */
+function isPlainName({ text, local, tag }: Address): boolean {
+  return tag === null && !/^\+|\p{Default_Ignorable_Code_Point}/u.test(local) && !text.startsWith('"');
 }

@@ -5,23 +5,25 @@ import type { Feed } from "./feed.ts";
 
 export type { MailRecord, StoredMail } from "../store/store.ts";
 
-/** Mails of one page at the most, and how many when nothing is asked for. */
+/** Mails of one page at the most. */
 export const maxPageMails = 200;
+/** Mails of one page when nobody says how many. */
 export const defaultPageMails = 50;
 /** A page ends early once its subjects and contents reach this many characters; one mail always fits. */
 export const maxPageChars = 8 * 1024 * 1024;
 /** Longest time that a list may wait for its first mail. */
-export const maxWaitMs = 60_000;
+const maxWaitMs = 60_000;
 
 export interface ListRequest {
   access: Access;
   addresses: readonly string[];
+  /** Mails of the page; anything above {@link maxPageMails} counts as that. */
   limit: number;
   /** Mails after this id, the oldest first in line. */
   since?: number;
   /** Mails before this id. */
   before?: number;
-  /** How long an empty answer is held back; 0 answers at once. */
+  /** How long an empty answer is held back, at most a minute; 0 answers at once. */
   waitMs: number;
   /** Ends a wait early, when nobody listens any more. */
   signal: AbortSignal;

@@ -1,6 +1,6 @@
 import { parseAddress } from "../address.ts";
 import { isRefusal } from "../errors.ts";
-import type { ApiKey, Store, User } from "../store/store.ts";
+import type { ApiKey, NewDomain, Store, User } from "../store/store.ts";
 import { givenKeyOf, hashKey, makeKey, storeKey } from "./keys.ts";
 
 export interface SetupOptions {
@@ -68,7 +68,8 @@ export async function addUser(
   return { user, key: made.text, stored };
 }
 
-async function ensureDomain(store: Store, domain: { name: string; allowsTemp: boolean; nowMs: number }): Promise<void> {
+/** Serves a domain unless it is served already, which leaves it as it is. */
+export async function ensureDomain(store: Store, domain: NewDomain): Promise<void> {
   try {
     await store.createDomain(domain);
   } catch (error) {

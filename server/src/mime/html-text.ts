@@ -46,60 +46,60 @@ const blocks = new Set(
 const paragraphs = new Set("blockquote h1 h2 h3 h4 h5 h6 hr ol p pre table ul xmp".split(" "));
 
 class HtmlReader implements TokenHandler {
-  private readonly tokenizer: Tokenizer;
-  private readonly layout = new TextLayout();
-  private readonly hides: boolean;
+  readonly #tokenizer: Tokenizer;
+  readonly #layout = new TextLayout();
+  readonly #hides: boolean;
   /** Name of the element whose content is left out, and how many of that name are open inside of it. */
-  private skipped = "";
-  private skippedDepth = 0;
+  #skipped = "";
+  #skippedDepth = 0;
 
   constructor(hides: boolean) {
-    this.hides = hides;
-    this.tokenizer = new Tokenizer({}, this);
+    this.#hides = hides;
+    this.#tokenizer = new Tokenizer({}, this);
   }
 
   read(html: string): string {
-    this.tokenizer.write(html, true);
-    return this.layout.finish();
+    this.#tokenizer.write(html, true);
+    return this.#layout.finish();
   }
 
   /** The input ended inside of an element that was left out because it is hidden. */
   get endsHidden(): boolean {
-    return this.skipped !== "" && !rawModes.has(this.skipped);
+    return this.#skipped !== "" && !rawModes.has(this.#skipped);
   }
 
   onStartTag(token: Token.TagToken): void {
     const name = token.tagName;
     const mode = rawModes.get(name);
-    if (mode !== undefined) this.tokenizer.state = mode;
-    if (this.skipped !== "") {
-      if (name === this.skipped) this.skippedDepth++;
+    if (mode !== undefined) this.#tokenizer.state = mode;
+    if (this.#skipped !== "") {
+      if (name === this.#skipped) this.#skippedDepth++;
       return;
     }
-    if ((mode !== undefined && !shownRaw.has(name)) || this.isHidden(token)) {
-      this.skipped = name;
-      this.skippedDepth = 1;
+    if ((mode !== undefined && !shownRaw.has(name)) || this.#isHidden(token)) {
+      this.#skipped = name;
+      this.#skippedDepth = 1;
       return;
     }
-    this.open(name, token);
+    this.#open(name, token);
   }
 
   onEndTag(token: Token.TagToken): void {
     const name = token.tagName;
-    if (this.skipped === "") {
-      this.close(name);
-    } else if (name === this.skipped) {
-      this.skippedDepth--;
-      if (this.skippedDepth === 0) this.skipped = "";
+    if (this.#skipped === "") {
+      this.#close(name);
+    } else if (name === this.#skipped) {
+      this.#skippedDepth--;
+      if (this.#skippedDepth === 0) this.#skipped = "";
     }
   }
 
   onCharacter(token: Token.CharacterToken): void {
-    if (this.skipped === "") this.layout.addText(token.chars);
+    if (this.#skipped === "") this.#layout.addText(token.chars);
   }
 
   onWhitespaceCharacter(token: Token.CharacterToken): void {
-    if (this.skipped === "") this.layout.addSpace(token.chars);
+    if (this.#skipped === "") this.#layout.addSpace(token.chars);
   }
 
   onNullCharacter(): void {}
@@ -107,31 +107,31 @@ class HtmlReader implements TokenHandler {
   onDoctype(): void {}
   onEof(): void {}
 
-  private open(name: string, token: Token.TagToken): void {
-    if (name === "br") this.layout.breakLine();
-    else if (name === "td" || name === "th") this.layout.addSpace(" ");
-    else if (name === "a") this.layout.openLink(attribute(token, "href"));
-    else this.startBlock(name);
-    if (name === "li") this.layout.addMark("- ");
-    if (name === "pre" || name === "xmp") this.layout.openPreformatted();
+  #open(name: string, token: Token.TagToken): void {
+    if (name === "br") this.#layout.breakLine();
+    else if (name === "td" || name === "th") this.#layout.addSpace(" ");
+    else if (name === "a") this.#layout.openLink(attribute(token, "href"));
+    else this.#startBlock(name);
+    if (name === "li") this.#layout.addMark("- ");
+    if (name === "pre" || name === "xmp") this.#layout.openPreformatted();
   }
 
-  private close(name: string): void {
-    if (name === "a") this.layout.closeLink();
-    if (name === "pre" || name === "xmp") this.layout.closePreformatted();
+  #close(name: string): void {
+    if (name === "a") this.#layout.closeLink();
+    if (name === "pre" || name === "xmp") this.#layout.closePreformatted();
     // A browser makes a paragraph of a stray `</p>` and a line break of `</br>`.
-    if (name === "br") this.layout.breakLine();
-    else if (name === "td" || name === "th") this.layout.addSpace(" ");
-    else this.startBlock(name);
+    if (name === "br") this.#layout.breakLine();
+    else if (name === "td" || name === "th") this.#layout.addSpace(" ");
+    else this.#startBlock(name);
   }
 
-  private startBlock(name: string): void {
-    if (paragraphs.has(name)) this.layout.startParagraph();
-    else if (blocks.has(name)) this.layout.startLine();
+  #startBlock(name: string): void {
+    if (paragraphs.has(name)) this.#layout.startParagraph();
+    else if (blocks.has(name)) this.#layout.startLine();
   }
 
-  private isHidden(token: Token.TagToken): boolean {
-    if (!this.hides) return false;
+  #isHidden(token: Token.TagToken): boolean {
+    if (!this.#hides) return false;
     if (token.tagName === "template") return true;
     if (token.attrs.length === 0 || voidElements.has(token.tagName)) return false;
     if (attribute(token, "hidden") !== null) return true;

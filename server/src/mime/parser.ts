@@ -1,4 +1,3 @@
-import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { Defect } from "./defect.ts";
 import { summarizeHeader, summarizeMail, type MailSummary } from "./summary.ts";
@@ -23,6 +22,11 @@ interface Job {
   readonly resolve: (summary: MailSummary) => void;
 }
 
+interface RunningJob {
+  readonly job: Job;
+  readonly timer: NodeJS.Timeout;
+}
+
 /**
  * Reads mails without holding up the event loop: small ones in the calling thread, big ones one after the other in a
  * worker thread, which is started on first use and does not keep the process alive while it has nothing to do.
@@ -32,22 +36,22 @@ interface Job {
  * replaced when it was ended or broke. What waits is held by reference: it costs what the callers hold anyway.
  */
 export class MailParser implements AsyncDisposable {
-  private readonly inlineBytes: number;
-  private readonly timeoutMs: number;
-  private readonly maxWaitMs: number;
-  private readonly maxWaiting: number;
-  private readonly workerHeapMb: number;
-  private readonly waiting: Job[] = [];
-  private running: RunningJob | null = null;
-  private worker: Worker | null = null;
-  private closed = false;
+  readonly #inlineBytes: number;
+  readonly #timeoutMs: number;
+  readonly #maxWaitMs: number;
+  readonly #maxWaiting: number;
+  readonly #workerHeapMb: number;
+  readonly #waiting: Job[] = [];
+  #running: RunningJob | null = null;
+  #worker: Worker | null = null;
+  #closed = false;
 
   constructor(options: MailParserOptions = {}) {
-    this.inlineBytes = options.inlineBytes ?? 32 * 1024;
-    this.timeoutMs = options.timeoutMs ?? 5_000;
-    this.maxWaitMs = options.maxWaitMs ?? 10_000;
-    this.maxWaiting = options.maxWaiting ?? 1_000;
-    this.workerHeapMb = options.workerHeapMb ?? 512;
+    this.#inlineBytes = options.inlineBytes ?? 32 * 1024;
+    this.#timeoutMs = options.timeoutMs ?? 5_000;
+    this.#maxWaitMs = options.maxWaitMs ?? 10_000;
+    this.#maxWaiting = options.maxWaiting ?? 1_000;
+    this.#workerHeapMb = options.workerHeapMb ?? 512;
   }
 
   /**
@@ -55,84 +59,74 @@ export class MailParser implements AsyncDisposable {
    * and stays with the caller, who must not change it before the answer is there.
    */
   summarize(raw: Uint8Array): MailSummary | Promise<MailSummary> {
-    if (raw.length <= this.inlineBytes) return summarizeMail(raw);
-    if (this.closed || this.waiting.length >= this.maxWaiting) return summarizeHeader(raw, "parser_busy");
+    if (raw.length <= this.#inlineBytes) return summarizeMail(raw);
+    if (this.#closed || this.#waiting.length >= this.#maxWaiting) return summarizeHeader(raw, "parser_busy");
     return new Promise((resolve) => {
-      this.waiting.push({ raw, queuedAtMs: performance.now(), resolve });
-      this.runNext();
+      this.#waiting.push({ raw, queuedAtMs: performance.now(), resolve });
+      this.#runNext();
     });
   }
 
   /** Ends the worker; mails that are still waiting are summarized by their header alone (`parser_busy`). */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.closed = true;
-    const { worker } = this;
-    this.stopWorker();
-    this.finish("parser_busy");
+    this.#closed = true;
+    const worker = this.#worker;
+    this.#worker = null;
+    this.#finish("parser_busy");
     await worker?.terminate();
   }
 
-  private runNext(): void {
-    if (this.running !== null) return;
-    let job = this.waiting.shift();
-    while (job !== undefined && this.isLate(job)) {
+  #runNext(): void {
+    if (this.#running !== null) return;
+    let job = this.#waiting.shift();
+    while (job !== undefined && this.#isLate(job)) {
       job.resolve(summarizeHeader(job.raw, "parser_busy"));
-      job = this.waiting.shift();
+      job = this.#waiting.shift();
     }
     if (job === undefined) {
-      this.worker?.unref();
+      this.#worker?.unref();
       return;
     }
-    const timer = setTimeout(() => this.fail("parse_timeout"), this.timeoutMs);
-    this.running = { job, timer };
-    this.worker ??= this.startWorker();
-    this.worker.ref();
+    const timer = setTimeout(() => this.#fail("parse_timeout"), this.#timeoutMs);
+    this.#running = { job, timer };
+    this.#worker ??= this.#startWorker();
+    this.#worker.ref();
     const copy = new Uint8Array(job.raw);
-    this.worker.postMessage(copy, [copy.buffer]);
+    this.#worker.postMessage(copy, [copy.buffer]);
   }
 
-  private isLate(job: Job): boolean {
-    return this.closed || performance.now() - job.queuedAtMs > this.maxWaitMs;
+  #isLate(job: Job): boolean {
+    return this.#closed || performance.now() - job.queuedAtMs > this.#maxWaitMs;
   }
 
-  private startWorker(): Worker {
-    // The extension is .ts here and .js in a packed server.
-    const url = new URL(`./parser-worker${extname(import.meta.url)}`, import.meta.url);
-    const worker = new Worker(url, { name: "mime", resourceLimits: { maxOldGenerationSizeMb: this.workerHeapMb } });
+  #startWorker(): Worker {
+    const url = new URL("./parser-worker.ts", import.meta.url);
+    const worker = new Worker(url, { name: "mime", resourceLimits: { maxOldGenerationSizeMb: this.#workerHeapMb } });
     worker.on("message", (summary: MailSummary) => {
-      if (this.worker === worker) this.finish(summary);
+      if (this.#worker === worker) this.#finish(summary);
     });
     const broken = (): void => {
-      if (this.worker === worker) this.fail("parse_failed");
+      if (this.#worker === worker) this.#fail("parse_failed");
     };
     worker.on("error", broken);
     worker.on("exit", broken);
     return worker;
   }
 
-  private fail(reason: Defect): void {
-    const { worker } = this;
-    this.stopWorker();
+  #fail(reason: Defect): void {
+    const worker = this.#worker;
+    this.#worker = null;
     void worker?.terminate();
-    this.finish(reason);
+    this.#finish(reason);
   }
 
-  private stopWorker(): void {
-    this.worker = null;
-  }
-
-  private finish(result: MailSummary | Defect): void {
-    const { running } = this;
-    this.running = null;
+  #finish(result: MailSummary | Defect): void {
+    const running = this.#running;
+    this.#running = null;
     if (running !== null) {
       clearTimeout(running.timer);
       running.job.resolve(typeof result === "string" ? summarizeHeader(running.job.raw, result) : result);
     }
-    this.runNext();
+    this.#runNext();
   }
-}
-
-interface RunningJob {
-  readonly job: Job;
-  readonly timer: NodeJS.Timeout;
 }

@@ -44,164 +44,164 @@ export function indexParts(raw: Buffer, defects: Set<Defect>): Part {
 }
 
 class PartIndexer {
-  private readonly raw: Buffer;
-  private readonly defects: Set<Defect>;
-  private readonly multiparts: OpenMultipart[] = [];
-  private readonly openParts: Part[] = [];
-  private readonly levels = new Map<string, number>();
-  private longestBoundary = 0;
-  private count = 0;
+  readonly #raw: Buffer;
+  readonly #defects: Set<Defect>;
+  readonly #multiparts: OpenMultipart[] = [];
+  readonly #openParts: Part[] = [];
+  readonly #levels = new Map<string, number>();
+  #longestBoundary = 0;
+  #count = 0;
 
   constructor(raw: Buffer, defects: Set<Defect>) {
-    this.raw = raw;
-    this.defects = defects;
+    this.#raw = raw;
+    this.#defects = defects;
   }
 
   run(): Part {
-    const root = this.open(0, "text/plain", { multiparts: 0, messages: 0 });
+    const root = this.#open(0, "text/plain", { multiparts: 0, messages: 0 });
     let pos = root.bodyStart;
-    while (this.multiparts.length > 0) {
-      const delimiter = this.nextDelimiter(pos);
+    while (this.#multiparts.length > 0) {
+      const delimiter = this.#nextDelimiter(pos);
       if (delimiter === null) {
-        this.defects.add("unclosed_multipart");
+        this.#defects.add("unclosed_multipart");
         break;
       }
-      this.closeDownTo(delimiter);
+      this.#closeDownTo(delimiter);
       pos = delimiter.next;
       if (delimiter.isEnd) {
-        if (!delimiter.isOrphan) this.forget(this.multiparts.pop()!);
-      } else if (pos < this.raw.length) {
-        if (this.count >= mimeLimits.parts) {
-          this.defects.add("too_many_parts");
+        if (!delimiter.isOrphan) this.#forget(this.#multiparts.pop()!);
+      } else if (pos < this.#raw.length) {
+        if (this.#count >= mimeLimits.parts) {
+          this.#defects.add("too_many_parts");
           break;
         }
-        pos = this.openChild(this.multiparts[delimiter.level]!, pos);
+        pos = this.#openChild(this.#multiparts[delimiter.level]!, pos);
       }
     }
     return isBareMultipart(root) ? { ...root, type: "text/plain" } : root;
   }
 
-  private openChild(parent: OpenMultipart, start: number): number {
+  #openChild(parent: OpenMultipart, start: number): number {
     const fallback = parent.part.type === "multipart/digest" ? "message/rfc822" : "text/plain";
-    const child = this.open(start, fallback, parent.depth);
+    const child = this.#open(start, fallback, parent.depth);
     parent.part.parts.push(child);
     return innermost(child).bodyStart;
   }
 
   /** Reads the header at `start` and makes that part the innermost open one, together with a message it holds. */
-  private open(start: number, fallbackType: string, depth: Depth): Part {
-    this.count++;
-    const isDelimiter = this.multiparts.length > 0 ? (at: number) => this.matchLine(at) !== null : null;
-    const block = scanHeader(this.raw, start, isDelimiter, this.defects);
-    const { part, boundary, isMessage } = readPart(this.raw, start, block, { fallbackType, defects: this.defects });
-    this.openParts.push(part);
-    if (boundary !== "") this.openMultipart(part, boundary, depth);
-    else if (isMessage) this.openMessage(part, depth);
+  #open(start: number, fallbackType: string, depth: Depth): Part {
+    this.#count++;
+    const isDelimiter = this.#multiparts.length > 0 ? (at: number) => this.#matchLine(at) !== null : null;
+    const block = scanHeader(this.#raw, start, isDelimiter, this.#defects);
+    const { part, boundary, isMessage } = readPart(this.#raw, start, block, { fallbackType, defects: this.#defects });
+    this.#openParts.push(part);
+    if (boundary !== "") this.#openMultipart(part, boundary, depth);
+    else if (isMessage) this.#openMessage(part, depth);
     return part;
   }
 
-  private openMultipart(part: Part, boundary: string, depth: Depth): void {
+  #openMultipart(part: Part, boundary: string, depth: Depth): void {
     if (depth.multiparts >= mimeLimits.multipartDepth) {
-      this.defects.add("too_deep");
+      this.#defects.add("too_deep");
       return;
     }
-    const shadowed = this.levels.get(boundary);
-    this.levels.set(boundary, this.multiparts.length);
-    this.longestBoundary = Math.max(this.longestBoundary, boundary.length);
-    this.multiparts.push({
+    const shadowed = this.#levels.get(boundary);
+    this.#levels.set(boundary, this.#multiparts.length);
+    this.#longestBoundary = Math.max(this.#longestBoundary, boundary.length);
+    this.#multiparts.push({
       part,
       boundary,
-      openParts: this.openParts.length,
+      openParts: this.#openParts.length,
       shadowed,
       orphans: [],
       depth: { ...depth, multiparts: depth.multiparts + 1 },
     });
   }
 
-  private openMessage(part: Part, depth: Depth): void {
+  #openMessage(part: Part, depth: Depth): void {
     if (depth.messages >= mimeLimits.messageDepth) {
-      this.defects.add("too_deep_message");
-    } else if (this.count >= mimeLimits.parts) {
-      this.defects.add("too_many_parts");
+      this.#defects.add("too_deep_message");
+    } else if (this.#count >= mimeLimits.parts) {
+      this.#defects.add("too_many_parts");
     } else {
-      const message = this.open(part.bodyStart, "text/plain", { ...depth, messages: depth.messages + 1 });
+      const message = this.#open(part.bodyStart, "text/plain", { ...depth, messages: depth.messages + 1 });
       // What has no header is no message, whatever it is called.
       if (message.fields.length > 0) part.parts.push(message);
     }
   }
 
-  private nextDelimiter(from: number): Delimiter | null {
+  #nextDelimiter(from: number): Delimiter | null {
     // The line end that closes the header may be the one in front of the first delimiter.
-    let at = this.raw.indexOf("\n--", from - 1, "latin1");
+    let at = this.#raw.indexOf("\n--", from - 1, "latin1");
     while (at >= 0) {
-      const delimiter = this.matchLine(at + 1);
+      const delimiter = this.#matchLine(at + 1);
       if (delimiter !== null) return delimiter;
-      at = this.raw.indexOf("\n--", at + 1, "latin1");
+      at = this.#raw.indexOf("\n--", at + 1, "latin1");
     }
     return null;
   }
 
   /** Compares the line that begins with `--` at `start` with the open boundaries; white space at its end does not count. */
-  private matchLine(start: number): Delimiter | null {
-    const { raw } = this;
+  #matchLine(start: number): Delimiter | null {
+    const raw = this.#raw;
     const found = raw.indexOf(lf, start);
     const next = found < 0 ? raw.length : found + 1;
     let end = found < 0 ? raw.length : found;
     while (end > start + 2 && isPadding(raw[end - 1]!)) end--;
     if (end === start + 2) return null;
     // Two octets more than any boundary are enough to see that a line is longer than it may be.
-    const text = raw.toString("latin1", start + 2, Math.min(end, start + 5 + this.longestBoundary));
-    return this.matchWhole(text, start, next) ?? this.matchBeginning(text, start, next);
+    const text = raw.toString("latin1", start + 2, Math.min(end, start + 5 + this.#longestBoundary));
+    return this.#matchWhole(text, start, next) ?? this.#matchBeginning(text, start, next);
   }
 
-  private matchWhole(text: string, start: number, next: number): Delimiter | null {
-    const isEnd = !this.levels.has(text) && text.endsWith("--");
+  #matchWhole(text: string, start: number, next: number): Delimiter | null {
+    const isEnd = !this.#levels.has(text) && text.endsWith("--");
     const boundary = isEnd ? text.slice(0, -2) : text;
-    const level = this.levels.get(boundary);
+    const level = this.#levels.get(boundary);
     if (level === undefined) return null;
-    return { level, isEnd, isOrphan: this.multiparts[level]!.boundary !== boundary, start, next };
+    return { level, isEnd, isOrphan: this.#multiparts[level]!.boundary !== boundary, start, next };
   }
 
   /**
    * RFC 2046 section 5.1.2: it is enough that a line begins with the boundary. Only the innermost is looked for, and no
    * boundary of dashes, which would find every ruler.
    */
-  private matchBeginning(text: string, start: number, next: number): Delimiter | null {
-    const level = this.multiparts.length - 1;
-    const boundary = this.multiparts[level]?.boundary;
+  #matchBeginning(text: string, start: number, next: number): Delimiter | null {
+    const level = this.#multiparts.length - 1;
+    const boundary = this.#multiparts[level]?.boundary;
     if (boundary === undefined || !text.startsWith(boundary) || /^-*$/.test(boundary)) return null;
     return { level, isEnd: text.startsWith("--", boundary.length), isOrphan: false, start, next };
   }
 
-  private closeDownTo(delimiter: Delimiter): void {
-    const outer = this.multiparts[delimiter.level]!;
-    while (this.multiparts.length > delimiter.level + 1) {
-      this.defects.add("unclosed_multipart");
-      const inner = this.multiparts.pop()!;
-      this.forget(inner);
+  #closeDownTo(delimiter: Delimiter): void {
+    const outer = this.#multiparts[delimiter.level]!;
+    while (this.#multiparts.length > delimiter.level + 1) {
+      this.#defects.add("unclosed_multipart");
+      const inner = this.#multiparts.pop()!;
+      this.#forget(inner);
       for (const boundary of [inner.boundary, ...inner.orphans]) {
-        if (this.levels.has(boundary)) continue;
-        this.levels.set(boundary, delimiter.level);
+        if (this.#levels.has(boundary)) continue;
+        this.#levels.set(boundary, delimiter.level);
         outer.orphans.push(boundary);
       }
     }
-    let end = this.beforeLineEnd(delimiter.start);
-    while (this.openParts.length > outer.openParts) {
-      const part = this.openParts.pop()!;
+    let end = this.#beforeLineEnd(delimiter.start);
+    while (this.#openParts.length > outer.openParts) {
+      const part = this.#openParts.pop()!;
       // A part that begins where the delimiter does is empty, and those around it must hold it.
       end = Math.max(part.bodyStart, end);
       part.bodyEnd = end;
     }
   }
 
-  private forget(multipart: OpenMultipart): void {
-    for (const boundary of multipart.orphans) this.levels.delete(boundary);
-    if (multipart.shadowed === undefined) this.levels.delete(multipart.boundary);
-    else this.levels.set(multipart.boundary, multipart.shadowed);
+  #forget(multipart: OpenMultipart): void {
+    for (const boundary of multipart.orphans) this.#levels.delete(boundary);
+    if (multipart.shadowed === undefined) this.#levels.delete(multipart.boundary);
+    else this.#levels.set(multipart.boundary, multipart.shadowed);
   }
 
-  private beforeLineEnd(lineStart: number): number {
-    return this.raw[lineStart - 2] === cr ? lineStart - 2 : lineStart - 1;
+  #beforeLineEnd(lineStart: number): number {
+    return this.#raw[lineStart - 2] === cr ? lineStart - 2 : lineStart - 1;
   }
 }
 

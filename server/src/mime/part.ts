@@ -104,7 +104,7 @@ function contentType(raw: Buffer, fields: readonly HeaderField[], defects: Set<D
 
 /** `multipart/mixed boundary=b` has been seen in the wild. */
 function withSemicolon(value: string): string {
-  return value.replace(/^([^\s;]+\/[^\s;]+)[ \t]+(?=[\w-]+=)/, "$1; ");
+  return value.replace(/^([^\s;/]+\/[^\s;]+)[ \t]+(?=[\w-]+=)/, "$1; ");
 }
 
 function mediaType(content: ParameterValue, fallback: string): string {

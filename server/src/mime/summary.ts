@@ -11,7 +11,7 @@ export interface MailSummary {
   readonly from: string;
   /** Decoded, on one line, without control characters; "" when there is none. */
   readonly subject: string;
-  /** The text of the mail as a person would read it, line ends `\n`, no white space at the end. */
+  /** The text of the mail as a person would read it, line ends `\n`, no white space at the end; see `mimeLimits.contentChars`. */
   readonly content: string;
   /** What was wrong with the mail, see {@link Defect}. */
   readonly defects: readonly Defect[];
@@ -32,10 +32,19 @@ export function summarizeMail(raw: Uint8Array): MailSummary {
   try {
     const root = indexParts(bytes, defects);
     const head = summarizeFields(bytes, root.fields, defects);
-    return { ...head, content: readContent(bytes, root, defects), defects: [...defects] };
+    const content = cutContent(readContent(bytes, root, defects), defects);
+    return { ...head, content, defects: [...defects] };
   } catch {
     return summarizeHeader(raw, "parse_failed");
   }
+}
+
+function cutContent(content: string, defects: Set<Defect>): string {
+  const { contentChars } = mimeLimits;
+  if (content.length <= contentChars) return content;
+  defects.add("content_too_long");
+  const splitsPair = content.codePointAt(contentChars - 1)! > 0xffff;
+  return content.slice(0, splitsPair ? contentChars - 1 : contentChars).trimEnd();
 }
 
 /** Reads only the header of a mail, at most `mimeLimits.headerBytes` of it; `reason` says why. Never throws. */

@@ -56,7 +56,7 @@ export class Connection {
       void this.#run();
     });
     socket.on("drain", () => void this.#run());
-    socket.on("error", (error) => options.log.debug({ err: error, remote: options.remote }, "smtp connection broke"));
+    socket.on("error", (error) => options.log.debug({ err: error, remote: options.remote }, "SMTP connection broke"));
     socket.on("close", () => session.abandon());
     this.#reply(greeting(options.hostname));
     this.#flush();
@@ -153,7 +153,7 @@ export class Connection {
 
   #fail(error: unknown): void {
     const incident = newIncident();
-    this.#options.log.error({ err: error, incident, remote: this.#options.remote }, "smtp session failed");
+    this.#options.log.error({ err: error, incident, remote: this.#options.remote }, "SMTP session failed");
     this.#reply(failed(incident));
     this.#session.abandon();
   }

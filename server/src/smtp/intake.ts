@@ -1,7 +1,7 @@
 import type { Address } from "../address.ts";
 
 /**
- * What the SMTP door asks of the house. `mail/receive.ts` fits it and `main.ts` joins the two, so that the protocol
+ * What the SMTP door asks of the house. `mail/receive.ts` fits it and `cli/service.ts` joins the two, so that the protocol
  * engine knows nothing of users or stores.
  */
 export interface Intake {
@@ -22,7 +22,7 @@ export type RecipientVerdict =
   | { kind: "accepted"; recipient: AcceptedRecipient }
   | { kind: "unknown_mailbox" }
   | { kind: "foreign_domain" }
-  /** `never_fits`: the declared size alone is over the quota. */
+  /** `neverFits`: the declared size alone is over the quota. */
   | { kind: "over_quota"; neverFits: boolean };
 
 /** Opaque to the door: it is handed back with the mail. `key` is equal for two RCPT that would store the same mail twice. */

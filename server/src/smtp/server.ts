@@ -56,7 +56,7 @@ export class SmtpServer implements AsyncDisposable {
     this.#admission = new Admission(limits.maxConnections, limits.maxConnectionsPerIp);
     this.#budget = new ByteBudget(limits.maxBufferedBytes);
     server.on("close", () => this.#resolveWhenClosed());
-    server.on("error", (error) => options.log.error({ err: error }, "smtp listener failed"));
+    server.on("error", (error) => options.log.error({ err: error }, "The SMTP listener failed"));
     server.on("connection", (socket) => this.#accept(socket));
     // One timer for all: re-arming one for each connection and chunk is what makes idle limits cost.
     this.#sweep = setInterval(() => this.#checkIdle(), Math.min(limits.idleTimeoutMs / 4, maxSweepMs));
@@ -118,21 +118,21 @@ export class SmtpServer implements AsyncDisposable {
       surroundings: { intake, log, metrics, maxRecipients: limits.maxRecipients, remote },
     });
     metrics?.connectionOpened();
-    log.debug({ remote }, "smtp connection opened");
+    log.debug({ remote }, "SMTP connection opened");
     const connection = new Connection(socket, session, { hostname, idleTimeoutMs: limits.idleTimeoutMs, log, remote });
     this.#connections.add(connection);
     socket.on("close", () => {
       this.#connections.delete(connection);
       this.#admission.leave(network);
       metrics?.connectionClosed();
-      log.debug({ remote, mails: session.mails }, "smtp connection closed");
+      log.debug({ remote, mails: session.mails }, "SMTP connection closed");
       this.#resolveWhenClosed();
     });
   }
 
   #refuse(socket: Socket, reason: ConnectionRefusal): void {
     this.#options.metrics?.connectionRefused(reason);
-    this.#options.log.debug({ reason, remote: socket.remoteAddress }, "smtp connection refused");
+    this.#options.log.debug({ reason, remote: socket.remoteAddress }, "SMTP connection refused");
     this.#refused.add(socket);
     socket.on("error", () => socket.destroy());
     socket.on("close", () => this.#refused.delete(socket));

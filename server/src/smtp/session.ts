@@ -172,14 +172,17 @@ export class Session {
     if (transaction === null) throw new Error("mail without a transaction");
     this.#mails++;
     this.#isCommitting = true;
-    const result = data.take();
-    const reply =
-      result.kind === "mail" ? await transaction.deliver(result.raw) : transaction.refuse(result.kind, data.bytes);
-    data.release();
-    this.#isCommitting = false;
-    this.#data = null;
-    this.#transaction = null;
-    return this.#account(reply);
+    try {
+      const result = data.take();
+      const reply =
+        result.kind === "mail" ? await transaction.deliver(result.raw) : transaction.refuse(result.kind, data.bytes);
+      return this.#account(reply);
+    } finally {
+      data.release();
+      this.#isCommitting = false;
+      this.#data = null;
+      this.#transaction = null;
+    }
   }
 
   async #accountLater(reply: Promise<Reply>): Promise<Reply> {

@@ -45,12 +45,12 @@ export class Transaction {
         this.#recipients.set(verdict.recipient.key, verdict.recipient);
         return replies.recipientOk;
       }
-      log.info({ reason: verdict.kind, from: this.from, to, remote }, "recipient refused");
+      log.info({ reason: verdict.kind, from: this.from, to, remote }, "Recipient refused");
       metrics?.recipientRefused(verdict.kind);
       return replyTo(verdict);
     } catch (error) {
       const incident = newIncident();
-      log.error({ err: error, incident, from: this.from, to, remote }, "recipient check failed");
+      log.error({ err: error, incident, from: this.from, to, remote }, "Recipient check failed");
       metrics?.recipientRefused("failed" satisfies RecipientRefusal);
       return failed(incident);
     }
@@ -66,11 +66,11 @@ export class Transaction {
       if (result.kind !== "stored") return this.refuse(result.kind, bytes);
       this.#surroundings.metrics?.mailEnded("stored", bytes);
       const ms = Math.round(performance.now() - startedAt);
-      this.#surroundings.log.info({ receipt: result.receipt, ...this.#facts(bytes), ms }, "mail stored");
+      this.#surroundings.log.info({ receipt: result.receipt, ...this.#facts(bytes), ms }, "Mail stored");
       return stored(result.receipt);
     } catch (error) {
       const incident = newIncident();
-      this.#surroundings.log.error({ err: error, incident, ...this.#facts(bytes) }, "mail failed");
+      this.#surroundings.log.error({ err: error, incident, ...this.#facts(bytes) }, "Mail failed");
       this.#surroundings.metrics?.mailEnded("failed", bytes);
       return failed(incident);
     }
@@ -78,7 +78,7 @@ export class Transaction {
 
   /** Answers the end of a mail that is not taken. */
   refuse(outcome: keyof typeof refusals, bytes: number): Reply {
-    this.#surroundings.log.info({ reason: outcome, ...this.#facts(bytes) }, "mail refused");
+    this.#surroundings.log.info({ reason: outcome, ...this.#facts(bytes) }, "Mail refused");
     this.#surroundings.metrics?.mailEnded(outcome, bytes);
     return refusals[outcome];
   }

@@ -18,7 +18,10 @@ export interface Store extends AsyncDisposable {
   /** What queued work costs right now, for back-pressure: mails and raw bytes handed to `commit` and not settled yet. */
   pending(): { mails: number; bytes: number };
 
-  /** Where mail for an address goes. One indexed lookup each for the mailbox, the catch-all and the domain. */
+  /**
+   * Where mail for an address goes. One indexed lookup each for the mailbox, the catch-all and the domain. A catch-all
+   * gets nothing for an address that another user gave up or let expire, as long as it is reserved.
+   */
   route(address: RouteAddress, nowMs: number): Promise<Route>;
   /** The API key with this SHA-256, with its user; `null` when there is none or it is revoked or expired. */
   findKey(hash: Uint8Array, nowMs: number): Promise<ApiKey | null>;
@@ -44,17 +47,22 @@ export interface Store extends AsyncDisposable {
 
   /** Makes a user with its main mailbox. Throws `address_taken`, `address_reserved`, `domain_unknown`. */
   createUser(input: { address: string; nowMs: number }): Promise<User>;
+  /** The user whose main mailbox has exactly this address; `null` when there is none. */
   findUser(address: string): Promise<User | null>;
   /** All users in id order, at most `limit` after `afterId`. */
   listUsers(page: Page): Promise<User[]>;
-  /** Revokes the user's keys and deletes its mailboxes; mails go by {@link purge}. False when there is no such user. */
-  removeUser(input: { userId: number; nowMs: number; reserveUntilMs: number }): Promise<boolean>;
+  /**
+   * Revokes the user's keys and deletes its mailboxes, whose chosen names stay reserved for `reserveMs`; mails go by
+   * {@link purge}. False when there is no such user.
+   */
+  removeUser(input: RemoveUser): Promise<boolean>;
 
   /**
    * Stores a key. Throws `key_taken` when the hash exists, also of a revoked key, `not_found` for an unknown user and
    * `mailbox_scope_invalid` for a mailbox that is not the user's.
    */
   createKey(input: NewApiKey): Promise<ApiKey>;
+  /** Keys in id order, those that are revoked or expired included; of one user when `userId` is given. */
   listKeys(page: Page & { userId?: number }): Promise<ApiKey[]>;
   /** Revokes by public id; false when no active key has it. */
   revokeKey(input: { publicId: string; nowMs: number }): Promise<boolean>;
@@ -69,13 +77,15 @@ export interface Store extends AsyncDisposable {
   /** Live mailboxes in id order; of one user when `userId` is given; only these ids when `ids` is given. */
   listMailboxes(page: Page & { userId?: number; ids?: readonly number[]; nowMs: number }): Promise<Mailbox[]>;
   /**
-   * Deletes a live mailbox of this user and reserves its address (`null`: for ever). Mails are invisible at once and go
+   * Deletes a live mailbox of this user and reserves its address. Mails are invisible at once and go
    * by {@link purge}. False when it is absent, foreign, not of one of `kinds`, or outside `mailboxIds`; a main mailbox
    * goes only with its user.
    */
   deleteMailbox(input: DeleteMailbox): Promise<boolean>;
 
+  /** Serves a domain. Throws `domain_taken`. */
   createDomain(input: NewDomain): Promise<Domain>;
+  /** All domains in id order. */
   listDomains(page: Page): Promise<Domain[]>;
   /** Sets a domain's catch-all. False when there is no such domain; throws `not_found` for a mailbox that is not there. */
   updateDomain(input: { name: string; catchAllMailboxId: number | null }): Promise<boolean>;
@@ -199,6 +209,13 @@ export interface User {
   usedBytes: number;
   mailCount: number;
   createdAtMs: number;
+}
+
+export interface RemoveUser {
+  userId: number;
+  nowMs: number;
+  /** How long chosen names stay reserved; random names are reserved for ever. */
+  reserveMs: number;
 }
 
 export type MailboxKind = "main" | "alias" | "temp";

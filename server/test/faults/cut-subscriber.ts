@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { SeedPush } from "@catmails/client";
 import { FeedSocket, type Cut } from "./feed-socket.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../support/random.ts";
 
 export interface CutSubscriberOptions {
   websocket: string;

@@ -19,7 +19,7 @@ type Untimed<T> = T extends Timed ? Omit<T, keyof Timed> : never;
 
 /** Every change to the files below a directory, every sync of them and of the directory itself (""), every reply, in order. */
 export async function readDiskRecord(traceFile: string, directory: string): Promise<DiskEvent[]> {
-  return (await readTrace(traceFile, (name, args) => describe(name, args, directory))) as DiskEvent[];
+  return readTrace(traceFile, (name, args) => describe(name, args, directory));
 }
 
 function describe(name: string, args: string, directory: string): Untimed<DiskEvent> | null {

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import type { SeedPush } from "@catmails/client";
+import { readServerFrame } from "../support/server-frames.ts";
 
 /** How a subscriber's connection may break: with a FIN, with a reset, or after a close frame as RFC 6455 asks. */
 export type Cut = "end" | "reset" | "close";
@@ -103,20 +104,12 @@ export class FeedSocket implements Disposable {
     return true;
   }
 
-  /** RFC 6455 section 5.2; a server's frames are not masked. */
   #takeFrame(): boolean {
-    if (this.#bytes.length < 2) return false;
-    const first = this.#bytes.readUInt8(0);
-    const opcode = first & 15;
-    const short = this.#bytes.readUInt8(1) & 127;
-    const head = short === 127 ? 10 : short === 126 ? 4 : 2;
-    if (this.#bytes.length < head) return false;
-    const length =
-      short === 127 ? Number(this.#bytes.readBigUInt64BE(2)) : short === 126 ? this.#bytes.readUInt16BE(2) : short;
-    if (this.#bytes.length < head + length) return false;
-    const payload = this.#bytes.subarray(head, head + length);
-    this.#bytes = this.#bytes.subarray(head + length);
-    if (opcode <= 1) this.#takeText(payload, (first & 0x80) !== 0);
+    const frame = readServerFrame(this.#bytes);
+    if (frame === null) return false;
+    this.#bytes = this.#bytes.subarray(frame.bytes);
+    const { opcode, payload, isLast } = frame;
+    if (opcode <= 1) this.#takeText(payload, isLast);
     else if (opcode === 9) this.#socket.write(maskedFrame(10, payload));
     else if (opcode === 8) this.#takeClose(payload);
     else if (opcode === 10) this.#pong.resolve();

@@ -4,13 +4,15 @@
  */
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
+import { smtpLimits } from "../../src/cli/service.ts";
 import { loadConfig } from "../../src/config.ts";
 import { Feed } from "../../src/mail/feed.ts";
 import { Receiver } from "../../src/mail/receive.ts";
 import { Metrics } from "../../src/metrics.ts";
 import { MailParser } from "../../src/mime/mime.ts";
 import { SmtpServer } from "../../src/smtp/server.ts";
-import { openStore, silentLog } from "./household.ts";
+import { silentLog } from "../support/silent-log.ts";
+import { openStore } from "./household.ts";
 
 const lateMs = 100;
 
@@ -38,17 +40,7 @@ const smtp = await SmtpServer.listen({
   host: "127.0.0.1",
   port: 0,
   hostname: config.smtp_hostname,
-  limits: {
-    maxMessageBytes: config.smtp_max_message_bytes,
-    maxRecipients: config.smtp_max_recipients,
-    maxLineBytes: config.smtp_max_line_bytes,
-    maxMails: config.smtp_max_mails,
-    maxErrors: config.smtp_max_errors,
-    idleTimeoutMs: config.smtp_idle_timeout,
-    maxConnections: config.smtp_max_connections,
-    maxConnectionsPerIp: config.smtp_max_connections_per_ip,
-    maxBufferedBytes: config.smtp_max_buffered_bytes,
-  },
+  limits: smtpLimits(config),
   intake: {
     checkRecipient: (address, sizeBytes) => receiver.checkRecipient(address, sizeBytes),
     receive: (mail: Parameters<Receive>[0]) => {

@@ -1,7 +1,8 @@
-import { createLog, type Logger } from "../../src/log.ts";
 import { addUser, setUp } from "../../src/mail/setup.ts";
 import { openSqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 import type { Store } from "../../src/store/store.ts";
+import { newMailbox } from "../support/new-mailbox.ts";
+import { silentLog } from "../support/silent-log.ts";
 
 /** One user of a test's server, with all it needs to know. */
 export interface Resident {
@@ -10,11 +11,6 @@ export interface Resident {
   key: string;
   /** The main mailbox and its aliases. */
   addresses: readonly string[];
-}
-
-/** Says nothing. */
-export function silentLog(): Logger {
-  return createLog({ level: "silent", format: "json", write: () => undefined });
 }
 
 /** Opens the store of a data directory in this process, beside a server or after one. */
@@ -39,17 +35,7 @@ export async function settleResidents(dataDir: string, names: readonly string[])
   const residents: Resident[] = [];
   for (const { user, key } of users) {
     const alias = user.address.replace("@", ".alias@");
-    await store.createMailbox({
-      userId: user.id,
-      address: alias,
-      kind: "alias",
-      nowMs: Date.now(),
-      expiresAtMs: null,
-      random: false,
-      forKeyId: null,
-      maxTemp: 0,
-      takeReserved: false,
-    });
+    await store.createMailbox(newMailbox({ userId: user.id, address: alias }));
     residents.push({ address: user.address, key, addresses: [user.address, alias] });
   }
   return residents;

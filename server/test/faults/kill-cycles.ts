@@ -7,7 +7,7 @@ import { ServiceProcess } from "../support/service-process.ts";
 import type { Resident } from "./household.ts";
 import type { Ledger } from "./ledger.ts";
 import { runLoad } from "./load.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../support/random.ts";
 
 export interface KillCycles {
   dataDir: string;

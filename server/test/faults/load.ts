@@ -1,6 +1,6 @@
 import type { Ledger } from "./ledger.ts";
 import { makeMail, makeToken, stuffDots } from "./mail-factory.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../support/random.ts";
 import { LinkLost, SmtpLink } from "./smtp-link.ts";
 
 export interface LoadOptions {

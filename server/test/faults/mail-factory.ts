@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { Random } from "./random.ts";
+import type { Random } from "../support/random.ts";
 
 /** A mail of about so many bytes that can be told from every other by its token, which is its subject. */
 export function makeMail(random: Random, token: string, bytes: number): Buffer {

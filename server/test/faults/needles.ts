@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
+import { filesBelow } from "../support/corpora.ts";
 
 const windowLength = 16;
 
@@ -16,7 +16,5 @@ export function findNeedles(haystacks: ReadonlyMap<string, string>, needles: rea
 
 /** Every file below a directory, byte for byte as latin1. */
 export function filesIn(directory: string): Map<string, string> {
-  const entries = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  const paths = entries.map((entry) => join(entry.parentPath, entry.name));
-  return new Map(paths.map((path) => [path, readFileSync(path, "latin1")]));
+  return new Map(filesBelow(directory).map((path) => [path, readFileSync(path, "latin1")]));
 }

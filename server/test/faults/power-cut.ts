@@ -1,5 +1,5 @@
 import type { DiskEvent } from "./disk-record.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../support/random.ts";
 
 /** A disk may tear a write anywhere between two of these. */
 const sectorBytes = 512;

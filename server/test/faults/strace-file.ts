@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import { createInterface } from "node:readline";
-import { until } from "./until.ts";
+import { until } from "../support/until.ts";
 
 /** When a call ran, counted in the one order that strace saw over all threads. */
 export interface Timed {

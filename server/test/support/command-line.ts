@@ -1,9 +1,9 @@
 import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { projectRoot } from "./project-files.ts";
+import { inheritedEnvironment } from "./service-process.ts";
+import { TemporaryDirectory } from "./temporary-directory.ts";
 
 export interface CommandResult {
   code: number | null;
@@ -13,18 +13,17 @@ export interface CommandResult {
 
 /** A temporary directory in which the real `catmails` is run as a person would; removed when it is disposed. */
 export class CommandLine implements AsyncDisposable {
-  readonly directory: string;
   /** Does not exist until a command makes it. */
   readonly dataDir: string;
+  readonly #directory = new TemporaryDirectory();
   readonly #running = new Set<RunningCommand>();
 
-  private constructor(directory: string) {
-    this.directory = directory;
-    this.dataDir = join(directory, "catmails-data");
+  constructor() {
+    this.dataDir = join(this.directory, "catmails-data");
   }
 
-  static async open(): Promise<CommandLine> {
-    return new CommandLine(await mkdtemp(join(tmpdir(), "catmails-cli-")));
+  get directory(): string {
+    return this.#directory.path;
   }
 
   /** Starts a command and does not wait for it. */
@@ -38,10 +37,9 @@ export class CommandLine implements AsyncDisposable {
     args: readonly string[],
     options: { env?: Record<string, string> } = {},
   ): RunningCommand {
-    const own = Object.entries(process.env).filter(([name]) => !name.startsWith("CATMAILS_"));
     const child = spawn(process.execPath, [...script, ...args], {
       cwd: this.directory,
-      env: { ...Object.fromEntries(own), ...options.env },
+      env: { ...inheritedEnvironment(), ...options.env },
     });
     const running = new RunningCommand(child);
     this.#running.add(running);
@@ -70,7 +68,7 @@ export class CommandLine implements AsyncDisposable {
       running.child.kill("SIGKILL");
       await running.ended;
     }
-    await rm(this.directory, { recursive: true, force: true });
+    this.#directory[Symbol.dispose]();
   }
 }
 

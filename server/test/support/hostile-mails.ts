@@ -1,3 +1,5 @@
+import type { Random } from "./random.ts";
+
 /** One way to make a parser slow or wrong: a mail of about `bytes` octets. */
 export type HostileMail = (bytes: number) => Buffer;
 
@@ -64,6 +66,8 @@ export const hostileMails: Readonly<Record<string, HostileMail>> = {
   parameters: contentType("; a=b"),
   continuations: contentType("; a*0=b"),
   "unclosed parameter comments": contentType(";("),
+  "slashes in a type": (bytes) =>
+    Buffer.from(`Content-Type: ${repeated("a/", 16_000)}\r\n`.repeat(Math.ceil(bytes / 16_000))),
   "equals signs": quotedPrintable("="),
   "soft breaks that are none": quotedPrintable("=     "),
   "trailing white space": quotedPrintable("     \n"),
@@ -99,17 +103,6 @@ export const hostileMails: Readonly<Record<string, HostileMail>> = {
   cdata: html("<![CDATA["),
 };
 
-/** Numbers in [0, 1), the same on every run (mulberry32). */
-export function seededRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 const fragments = [
   "\r\n--",
   "--",
@@ -130,13 +123,13 @@ const fragments = [
 ];
 
 /** A mail with a few random wounds: octets changed, pieces cut out, repeated or put in. */
-export function mutate(mail: Buffer, random: () => number): Buffer {
+export function mutate(mail: Buffer, random: Random): Buffer {
   let wounded = Buffer.from(mail);
-  for (let wounds = 1 + Math.floor(random() * 5); wounds > 0; wounds--) {
-    const at = Math.floor(random() * wounded.length);
-    const length = Math.floor(random() * 200);
-    const kind = Math.floor(random() * 4);
-    if (kind === 0 && wounded.length > 0) wounded[at] = Math.floor(random() * 256);
+  for (let wounds = 1 + random.integer(0, 4); wounds > 0; wounds--) {
+    const at = random.integer(0, wounded.length - 1);
+    const length = random.integer(0, 199);
+    const kind = random.integer(0, 3);
+    if (kind === 0 && wounded.length > 0) wounded[at] = random.integer(0, 255);
     else
       wounded = Buffer.concat([
         wounded.subarray(0, at),
@@ -147,8 +140,8 @@ export function mutate(mail: Buffer, random: () => number): Buffer {
   return wounded;
 }
 
-function middle(mail: Buffer, cut: { kind: number; at: number; length: number; random: () => number }): Buffer {
+function middle(mail: Buffer, cut: { kind: number; at: number; length: number; random: Random }): Buffer {
   if (cut.kind === 1) return Buffer.alloc(0);
   if (cut.kind === 2) return mail.subarray(cut.at, cut.at + cut.length);
-  return Buffer.from(fragments[Math.floor(cut.random() * fragments.length)]!, "latin1");
+  return Buffer.from(cut.random.pick(fragments), "latin1");
 }

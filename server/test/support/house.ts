@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { timeFormatter } from "../../src/clock.ts";
 import { HttpServer, type HttpOptions } from "../../src/http/server.ts";
 import { createLog } from "../../src/log.ts";
@@ -13,6 +10,8 @@ import { addUser } from "../../src/mail/setup.ts";
 import { Metrics } from "../../src/metrics.ts";
 import { openSqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 import type { Mailbox, Store } from "../../src/store/store.ts";
+import { newMailbox } from "./new-mailbox.ts";
+import { TemporaryDirectory } from "./temporary-directory.ts";
 
 export const domain = "mails.test";
 export const tempDomain = "temp.mails.test";
@@ -56,8 +55,7 @@ export class House implements AsyncDisposable {
 
   static async open(options: HouseOptions = {}): Promise<House> {
     await using parts = new AsyncDisposableStack();
-    const dataDir = await mkdtemp(join(tmpdir(), "catmails-house-"));
-    parts.defer(() => rm(dataDir, { recursive: true, force: true }));
+    const dataDir = parts.use(new TemporaryDirectory()).path;
     const lines: string[] = [];
     const log = createLog({ level: "trace", format: "json", write: (line) => void lines.push(line) });
     const engine = parts.use(await openSqliteStore({ dataDir, log }));
@@ -117,17 +115,7 @@ export class House implements AsyncDisposable {
   }
 
   addAlias(person: Person, address: string): Promise<Mailbox> {
-    return this.store.createMailbox({
-      userId: person.userId,
-      address,
-      kind: "alias",
-      nowMs: Date.now(),
-      expiresAtMs: null,
-      random: false,
-      forKeyId: null,
-      maxTemp: 0,
-      takeReserved: false,
-    });
+    return this.store.createMailbox(newMailbox({ userId: person.userId, address }));
   }
 
   /** Makes another key for a person; answers it with its public id. */
@@ -143,7 +131,8 @@ export class House implements AsyncDisposable {
   }
 
   /** Stores a mail for one mailbox and tells the feed, as receiving does. Answers its id. */
-  async put(to: { userId: number; mailboxId: number; address: string }, mail: Put = {}): Promise<number> {
+  async put(to: { userId: number; mailboxId: number; address: string } | Mailbox, mail: Put = {}): Promise<number> {
+    const mailboxId = "mailboxId" in to ? to.mailboxId : to.id;
     const fields = {
       mailFrom: mail.from ?? "sender@example.com",
       subject: mail.subject ?? "A subject",
@@ -155,13 +144,12 @@ export class House implements AsyncDisposable {
       raw: new Uint8Array([13, 10]),
       envelopeFrom: fields.mailFrom,
       defects: [],
-      recipients: [{ userId: to.userId, mailboxId: to.mailboxId, mailTo: to.address }],
+      recipients: [{ userId: to.userId, mailboxId, mailTo: to.address }],
     });
     const [one] = delivered;
     if (one === undefined) throw new Error("the mailbox is gone");
-    const { userId, id, mailboxId, mailTo } = one;
-    this.feed.announce([{ userId, mail: { id, mailboxId, mailTo, ...fields } }]);
-    return id;
+    this.feed.announce([{ userId: one.userId, mail: { id: one.id, mailboxId, mailTo: one.mailTo, ...fields } }]);
+    return one.id;
   }
 
   [Symbol.asyncDispose](): Promise<void> {

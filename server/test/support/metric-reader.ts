@@ -1,5 +1,5 @@
-import { setImmediate } from "node:timers/promises";
 import type { House } from "./house.ts";
+import { until } from "./until.ts";
 
 interface Metric {
   get(): Promise<{ values: readonly { value: number; labels: Partial<Record<string, string | number>> }[] }>;
@@ -13,5 +13,5 @@ export async function readMetric(metric: Metric, label?: string): Promise<number
 
 /** Resolves once so many waits and sockets are open: the moment after which a mail reaches them live. */
 export async function followers(house: House, count: number): Promise<void> {
-  while ((await readMetric(house.metrics.followers)) !== count) await setImmediate();
+  await until(`${count} follow`, async () => (await readMetric(house.metrics.followers)) === count);
 }

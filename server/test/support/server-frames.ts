@@ -3,27 +3,32 @@ export interface ServerFrame {
   opcode: number;
   isLast: boolean;
   payload: Buffer;
+  /** Bytes of the whole frame. */
+  bytes: number;
 }
 
-/** Parses the whole frames of a byte stream from a WebSocket server (RFC 6455 section 5.2), handshake first. */
+/** The frame that the bytes begin with (RFC 6455 section 5.2); `null` when it has not come whole. */
+export function readServerFrame(stream: Buffer): ServerFrame | null {
+  if (stream.length < 2) return null;
+  const first = stream.readUInt8(0);
+  // A server's frames are not masked, so the second byte is the length alone.
+  const short = stream.readUInt8(1);
+  const headBytes = short < 126 ? 2 : short === 126 ? 4 : 10;
+  if (stream.length < headBytes) return null;
+  const length = short < 126 ? short : short === 126 ? stream.readUInt16BE(2) : Number(stream.readBigUInt64BE(2));
+  const bytes = headBytes + length;
+  if (stream.length < bytes) return null;
+  return { opcode: first & 15, isLast: first > 127, payload: stream.subarray(headBytes, bytes), bytes };
+}
+
+/** The whole frames of all that a WebSocket server sent, the answer to the handshake first. */
 export function parseServerFrames(stream: Buffer): ServerFrame[] {
   const frames: ServerFrame[] = [];
-  let at = stream.indexOf("\r\n\r\n") + 4;
+  let rest = stream.subarray(stream.indexOf("\r\n\r\n") + 4);
   for (;;) {
-    const header = parseHeader(stream.subarray(at, at + 10));
-    if (header === null || at + header.headBytes + header.length > stream.length) return frames;
-    const start = at + header.headBytes;
-    at = start + header.length;
-    const first = stream[start - header.headBytes] ?? 0;
-    frames.push({ opcode: first & 15, isLast: first > 127, payload: stream.subarray(start, at) });
+    const frame = readServerFrame(rest);
+    if (frame === null) return frames;
+    frames.push(frame);
+    rest = rest.subarray(frame.bytes);
   }
-}
-
-function parseHeader(bytes: Buffer): { headBytes: number; length: number } | null {
-  const short = bytes[1];
-  if (short === undefined) return null;
-  if (short < 126) return { headBytes: 2, length: short };
-  const headBytes = short === 126 ? 4 : 10;
-  if (bytes.length < headBytes) return null;
-  return { headBytes, length: short === 126 ? bytes.readUInt16BE(2) : Number(bytes.readBigUInt64BE(2)) };
 }

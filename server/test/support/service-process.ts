@@ -92,11 +92,15 @@ export class ServiceProcess implements AsyncDisposable {
   }
 }
 
+/** The environment of the tests without any configuration of ours. */
+export function inheritedEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("CATMAILS_")));
+}
+
 /** An environment for a command of ours: nothing of the caller's configuration, everything in one directory. */
 export function serviceEnvironment(dataDir: string, env: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
-  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("CATMAILS_"));
   return {
-    ...Object.fromEntries(inherited),
+    ...inheritedEnvironment(),
     CATMAILS_DATA_DIR: dataDir,
     CATMAILS_SMTP_PORT: "0",
     CATMAILS_HTTP_PORT: "0",

@@ -4,6 +4,7 @@ import type { IncomingMail, Intake, ReceiveResult, RecipientVerdict } from "../.
 import type { SmtpLimits } from "../../src/smtp/limits.ts";
 import type { SmtpMetrics } from "../../src/smtp/metrics.ts";
 import { SmtpServer } from "../../src/smtp/server.ts";
+import { silentLog } from "./silent-log.ts";
 import { serverName } from "./smtp-client.ts";
 
 /** A mail as the door handed it over. */
@@ -84,11 +85,10 @@ export async function openDoor(intake: Intake, options: DoorOptions = {}): Promi
     hostname: serverName,
     limits: { ...roomyLimits, ...options.limits },
     intake,
-    log: createLog({
-      level: lines === undefined ? "silent" : "debug",
-      format: "json",
-      write: (line) => lines?.push(line),
-    }),
+    log:
+      lines === undefined
+        ? silentLog()
+        : createLog({ level: "debug", format: "json", write: (line) => lines.push(line) }),
     ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
   });
 }

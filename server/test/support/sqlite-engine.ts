@@ -1,21 +1,22 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { restoreSqlite } from "../../src/store/sqlite/serve-lock.ts";
+import { restoreSqlite } from "../../src/store/sqlite/restore.ts";
 import { openSqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 import type { StoreEngine, StorePlace } from "./store-place.ts";
+import { TemporaryDirectory } from "./temporary-directory.ts";
 
 /** SQLite, each place a data directory that goes with it. */
 export const sqliteEngine: StoreEngine = { name: "SQLite", makePlace: async () => new DataDirectory() };
 
 /** A data directory of a test's own. */
 export class DataDirectory implements StorePlace {
-  readonly dataDir: string;
-  readonly directory: string;
+  readonly #directory = new TemporaryDirectory();
 
-  constructor() {
-    this.directory = mkdtempSync(join(tmpdir(), "catmails-store-"));
-    this.dataDir = join(this.directory, "data");
+  get directory(): string {
+    return this.#directory.path;
+  }
+
+  get dataDir(): string {
+    return join(this.directory, "data");
   }
 
   open() {
@@ -33,6 +34,6 @@ export class DataDirectory implements StorePlace {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    rmSync(this.directory, { recursive: true, force: true });
+    this.#directory[Symbol.dispose]();
   }
 }

@@ -1,4 +1,14 @@
-import type { Mailbox, MailFilter, MailQuery, MailRecord, NewMail, Store, User } from "../../src/store/store.ts";
+import type {
+  Mailbox,
+  MailFilter,
+  MailQuery,
+  MailRecord,
+  NewMail,
+  NewMailbox,
+  Store,
+  User,
+} from "../../src/store/store.ts";
+import { newMailbox } from "./new-mailbox.ts";
 
 /** A moment that the suite calls now. */
 export const now = Date.UTC(2030, 0, 1);
@@ -49,19 +59,9 @@ export class StoreScene implements AsyncDisposable {
     return this.store.createUser({ address: `${name}@mails.test`, nowMs: now });
   }
 
-  temp(user: User, name: string, more: Partial<Parameters<Store["createMailbox"]>[0]> = {}): Promise<Mailbox> {
-    return this.store.createMailbox({
-      userId: user.id,
-      address: `${name}@mails.test`,
-      kind: "temp",
-      nowMs: now,
-      expiresAtMs: null,
-      random: false,
-      forKeyId: null,
-      maxTemp: 0,
-      takeReserved: false,
-      ...more,
-    });
+  temp(user: User, name: string, more: Partial<NewMailbox> = {}): Promise<Mailbox> {
+    const address = `${name}@mails.test`;
+    return this.store.createMailbox(newMailbox({ userId: user.id, address, kind: "temp", nowMs: now, ...more }));
   }
 
   alias(user: User, name: string): Promise<Mailbox> {

@@ -63,7 +63,7 @@ function userTests(engine: StoreEngine): void {
     await scene.temp(ann, "t1");
     await store.createKey(newKey(ann, "k"));
     await scene.deliver(main(ann), "one");
-    const removal = { userId: ann.id, nowMs: now, reserveUntilMs: now + day };
+    const removal = { userId: ann.id, nowMs: now, reserveMs: day };
     assert.equal(await store.removeUser(removal), true);
     assert.equal(await store.removeUser(removal), false);
     assert.equal(await store.findUser(ann.address), null);
@@ -243,6 +243,23 @@ function routeTests(engine: StoreEngine): void {
     assert.equal(await store.updateDomain({ name: "elsewhere.test", catchAllMailboxId: null }), false);
   });
 
+  test("a catch-all gets nothing for an address that is still reserved for another user", async () => {
+    await using scene = await StoreScene.open(engine);
+    const { store } = scene;
+    const [ann, bob] = [await scene.user("ann"), await scene.user("bob")];
+    await scene.alias(bob, "given-up");
+    await scene.drop(bob, "given-up");
+    await scene.temp(bob, "expired", { expiresAtMs: now });
+    await scene.alias(ann, "mine");
+    await scene.drop(ann, "mine");
+    await store.updateDomain({ name: "mails.test", catchAllMailboxId: ann.mailboxId });
+    for (const name of ["given-up", "given-up+x", "expired", "expired+x"]) {
+      assert.equal(await routeText(store, `${name}@mails.test`), "unknown_mailbox", name);
+    }
+    assert.equal(await routeText(store, "mine@mails.test"), "catch-all ann@mails.test");
+    assert.equal(await routeText(store, "given-up@mails.test", now + 31 * day), "catch-all ann@mails.test");
+  });
+
   test("a catch-all that is given up catches nothing any more", async () => {
     await using scene = await StoreScene.open(engine);
     const ann = await scene.user("ann");
@@ -303,7 +320,7 @@ function changeTests(engine: StoreEngine): void {
     assert.deepEqual(await changed(), [ann.id]);
     await scene.store.expireMailboxes({ nowMs: now + 5, reserveMs: day, limit: 10 });
     assert.deepEqual(await changed(), [bob.id]);
-    await scene.store.removeUser({ userId: ann.id, nowMs: now, reserveUntilMs: now });
+    await scene.store.removeUser({ userId: ann.id, nowMs: now, reserveMs: 0 });
     await scene.purgeAll();
     assert.deepEqual(await changed(), [ann.id]);
   });

@@ -70,7 +70,7 @@ function purgeTests(engine: StoreEngine): void {
     const [ann, bob] = [await scene.user("ann"), await scene.user("bob")];
     await scene.temp(ann, "t1");
     for (let index = 0; index < 5; index++) await scene.deliver([main(ann), main(bob)], `${index}`);
-    await scene.store.removeUser({ userId: ann.id, nowMs: now, reserveUntilMs: now + day });
+    await scene.store.removeUser({ userId: ann.id, nowMs: now, reserveMs: day });
     // Five mails and two mailboxes; the user itself once every process had time to notice; then the reserved names.
     assert.equal(await scene.purgeAll(3), 7);
     assert.equal(await scene.purgeAll(3, now + 3_600_000), 1);

@@ -1,5 +1,5 @@
 import { Worker } from "node:worker_threads";
-import { Refusal } from "../../errors.ts";
+import { messageOf, Refusal } from "../../errors.ts";
 import type { CopierStart, CopyAnswer, CopyTask } from "./copier.ts";
 
 /** A thread that copies pages of one database, one task after the other. Started by its first task. */
@@ -38,7 +38,7 @@ export class CopierThread implements AsyncDisposable {
     const ended = Promise.withResolvers<void>();
     let failure = "the copying thread stopped";
     worker.on("message", (answer: CopyAnswer) => this.#waiting.shift()?.(answer.reason));
-    worker.on("error", (error) => (failure = error instanceof Error ? error.message : String(error)));
+    worker.on("error", (error) => (failure = messageOf(error)));
     worker.on("exit", () => {
       this.#worker = null;
       for (const settle of this.#waiting.splice(0)) settle(failure);

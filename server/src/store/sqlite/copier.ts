@@ -1,7 +1,7 @@
-import { linkSync, rmSync } from "node:fs";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, linkSync, openSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { messageOf } from "../../errors.ts";
 import { Connection } from "./connection.ts";
 import { syncPath } from "./durable-files.ts";
 
@@ -48,7 +48,7 @@ function answerTask(port: MessagePort, file: string, task: CopyTask): void {
   try {
     runTask(file, task);
   } catch (error) {
-    answer.reason = error instanceof Error ? error.message : String(error);
+    answer.reason = messageOf(error);
   }
   port.postMessage(answer);
 }

@@ -1,6 +1,7 @@
 import type { ApiKey, Domain, Mailbox, Page, Route, RouteAddress, User } from "../store.ts";
 import type { Connection } from "./connection.ts";
 import {
+  domainColumns,
   domainOf,
   keyColumns,
   keyOf,
@@ -35,7 +36,26 @@ export function route(connection: Connection, address: RouteAddress, nowMs: numb
     domain.catch_all_id,
     nowMs,
   );
-  return catchAll === undefined ? { kind: "unknown_mailbox" } : routeTo(catchAll, "catch-all");
+  if (catchAll === undefined || isKeptForAnother(connection, { address, nowMs, userId: catchAll.user_id })) {
+    return { kind: "unknown_mailbox" };
+  }
+  return routeTo(catchAll, "catch-all");
+}
+
+/** Whether an address, or the one its tag belongs to, was given up by another user and is still reserved for that user. */
+function isKeptForAnother(
+  connection: Connection,
+  { address, nowMs, userId }: { address: RouteAddress; nowMs: number; userId: number },
+): boolean {
+  const row = connection.get(
+    `SELECT 1 FROM reserved_address WHERE address IN (?1, ?2) AND user_id <> ?3 AND (until IS NULL OR until > ?4)
+     UNION ALL SELECT 1 FROM alias WHERE address IN (?1, ?2) AND user_id <> ?3 AND deleted_at IS NULL`,
+    address.text,
+    address.base,
+    userId,
+    nowMs,
+  );
+  return row !== undefined;
 }
 
 interface RouteRow extends MailboxRow {
@@ -116,7 +136,7 @@ export function listMailboxes(
 
 /** Store.listDomains. */
 export function listDomains(connection: Connection, page: Page): Domain[] {
-  const sql = "SELECT id, name, catch_all_id, allows_temp, created_at FROM domain WHERE id > ? ORDER BY id LIMIT ?";
+  const sql = `SELECT ${domainColumns} FROM domain WHERE id > ? ORDER BY id LIMIT ?`;
   return connection.all<DomainRow>(sql, page.afterId, page.limit).map(domainOf);
 }
 

@@ -1,7 +1,7 @@
 import { Refusal } from "../../errors.ts";
 import type { Domain, NewDomain } from "../store.ts";
 import type { Connection } from "./connection.ts";
-import { domainOf, type DomainRow } from "./rows.ts";
+import { domainColumns, domainOf, type DomainRow } from "./rows.ts";
 
 // Each function runs inside the writer's transaction.
 
@@ -15,7 +15,7 @@ export function createDomain(connection: Connection, input: NewDomain): Domain {
     input.allowsTemp ? 1 : 0,
     input.nowMs,
   );
-  const row = connection.get<DomainRow>("SELECT * FROM domain WHERE name = ?", input.name);
+  const row = connection.get<DomainRow>(`SELECT ${domainColumns} FROM domain WHERE name = ?`, input.name);
   if (row === undefined) throw new Error("a new domain has no row");
   return domainOf(row);
 }

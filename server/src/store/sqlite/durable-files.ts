@@ -1,20 +1,41 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { systemCodeOf } from "../../errors.ts";
 
 /**
  * Makes a directory (mode 0700) with all that is missing above it. Returns once every new entry is synced in its parent,
  * so that what is synced inside cannot be lost with the directory itself.
  */
 export function makeDirectory(path: string): void {
-  const made = mkdirSync(path, { recursive: true, mode: 0o700 });
+  const made = makeMissing(resolve(path));
   if (!statSync(path).isDirectory()) throw new Error(`${path} is not a directory.`);
-  const top = made === undefined ? resolve(path) : resolve(made);
+  const top = made ?? resolve(path);
   let current = resolve(path);
   while (true) {
     syncPath(current);
     if (current === dirname(top) || current === dirname(current)) return;
     current = dirname(current);
   }
+}
+
+/** Answers the topmost directory that was made. Node's own `recursive` never returns below `/proc` and its like. */
+function makeMissing(path: string): string | null {
+  const isMade = (): boolean => {
+    try {
+      mkdirSync(path, { mode: 0o700 });
+      return true;
+    } catch (error) {
+      if (systemCodeOf(error) === "EEXIST") return false;
+      throw error;
+    }
+  };
+  try {
+    return isMade() ? path : null;
+  } catch (error) {
+    if (systemCodeOf(error) !== "ENOENT" || dirname(path) === path) throw error;
+  }
+  const top = makeMissing(dirname(path));
+  return isMade() ? (top ?? path) : top;
 }
 
 /**

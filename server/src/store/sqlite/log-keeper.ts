@@ -29,7 +29,7 @@ export class LogKeeper implements AsyncDisposable {
     if (logBytes < fullLogBytes || this.#copying !== null || this.#isClosing) return;
     this.#copying = this.#copyBack()
       .then(finish)
-      .catch((error: unknown) => this.#log?.warn({ err: error }, "the write-ahead log could not be copied back"))
+      .catch((error: unknown) => this.#log?.warn({ err: error }, "The write-ahead log could not be copied back"))
       .finally(() => (this.#copying = null));
   }
 

@@ -89,6 +89,9 @@ export function keyOf(connection: Connection, row: KeyRow): ApiKey {
   };
 }
 
+/** Columns of `domain` that make a {@link Domain}. */
+export const domainColumns = "id, name, catch_all_id, allows_temp, created_at";
+
 export interface DomainRow {
   id: number;
   name: string;
@@ -97,7 +100,7 @@ export interface DomainRow {
   created_at: number;
 }
 
-/** The domain that a row of `domain` says. */
+/** The domain that a row with {@link domainColumns} says. */
 export function domainOf(row: DomainRow): Domain {
   return {
     id: row.id,

@@ -42,7 +42,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<cont
   opened.use(writer);
   // The files that the writer has just made are entries of the directory.
   syncPath(dataDir);
-  const reader = new Connection(file, { readOnly: true });
+  const reader = opened.use(new Connection(file, { readOnly: true }));
   reader.exec("PRAGMA cache_size = -16384");
   const store = new SqliteStore({ file, reader, writer, keeper, foreignListeners });
   opened.move();
@@ -117,7 +117,7 @@ class SqliteStore implements contract.Store {
     return this.#read((reader) => directory.listUsers(reader, page));
   }
 
-  removeUser(input: { userId: number; nowMs: number; reserveUntilMs: number }) {
+  removeUser(input: contract.RemoveUser) {
     return this.#parts.writer.call("removeUser", input);
   }
 

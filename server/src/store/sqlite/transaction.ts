@@ -1,4 +1,4 @@
-import { isRefusal, type Refusal } from "../../errors.ts";
+import { isRefusal, messageOf, type Refusal } from "../../errors.ts";
 import { type Connection, sqliteCode, sqliteCodes } from "./connection.ts";
 import { insertMails } from "./mail-changes.ts";
 import { operations } from "./operations.ts";
@@ -9,7 +9,7 @@ export class TransactionFailure extends Error {
   readonly connectionIsSound: boolean;
 
   constructor(cause: unknown, connectionIsSound: boolean) {
-    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    super(messageOf(cause), { cause });
     this.connectionIsSound = connectionIsSound;
   }
 }
@@ -114,5 +114,5 @@ function refusedAs(refusal: Refusal): Outcome {
 
 /** SQLite's messages name tables and columns, never values. */
 export function refusedBecause(error: unknown): Outcome {
-  return { kind: "refused", errorName: "store_failed", detail: error instanceof Error ? error.message : String(error) };
+  return { kind: "refused", errorName: "store_failed", detail: messageOf(error) };
 }

@@ -1,4 +1,4 @@
-import type { User } from "../store.ts";
+import type { RemoveUser, User } from "../store.ts";
 import { claimAddress } from "./addresses.ts";
 import type { Connection } from "./connection.ts";
 import { noteChange } from "./directory.ts";
@@ -24,11 +24,7 @@ export function createUser(connection: Connection, input: { address: string; now
 }
 
 /** Store.removeUser. */
-export function removeUser(
-  connection: Connection,
-  input: { userId: number; nowMs: number; reserveUntilMs: number },
-): boolean {
-  const { userId, nowMs, reserveUntilMs } = input;
+export function removeUser(connection: Connection, { userId, nowMs, reserveMs }: RemoveUser): boolean {
   const found = connection.change("UPDATE user SET removed_at = ? WHERE id = ? AND removed_at IS NULL", nowMs, userId);
   if (found === 0) return false;
   connection.change("UPDATE api_key SET revoked_at = ? WHERE user_id = ? AND revoked_at IS NULL", nowMs, userId);
@@ -37,7 +33,7 @@ export function removeUser(
      SELECT address, user_id, CASE is_random WHEN 1 THEN NULL ELSE ? END FROM alias
      WHERE user_id = ? AND deleted_at IS NULL
      ON CONFLICT (address) DO UPDATE SET user_id = excluded.user_id, until = excluded.until`,
-    reserveUntilMs,
+    nowMs + reserveMs,
     userId,
   );
   const mine = "(SELECT id FROM alias WHERE user_id = ? AND deleted_at IS NULL)";

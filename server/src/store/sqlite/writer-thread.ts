@@ -130,7 +130,7 @@ export class WriterThread implements AsyncDisposable {
       this.#worker?.postMessage(message, transfers);
     } catch (error) {
       // Only a caller's mistake gets here (one buffer given twice); the jobs of this message were never sent.
-      this.#options.log?.error({ err: error }, "the store could not hand jobs to its writer");
+      this.#options.log?.error({ err: error }, "The store could not hand jobs to its writer");
       const count = message.kind === "jobs" ? message.jobs.length : 0;
       for (const waiting of this.#waiting.splice(this.#waiting.length - count)) waiting(null);
     }
@@ -152,7 +152,7 @@ export class WriterThread implements AsyncDisposable {
         ready.resolve();
       }
     });
-    worker.on("error", (error) => this.#options.log?.error({ err: error }, "the store's writer failed"));
+    worker.on("error", (error) => this.#options.log?.error({ err: error }, "The store's writer failed"));
     worker.on("exit", () => {
       ready.reject(new Error(`The writer of the database in ${file} stopped.`));
       ended.resolve();
@@ -172,9 +172,9 @@ export class WriterThread implements AsyncDisposable {
     this.#outbox = [];
     for (const waiting of this.#waiting.splice(0)) waiting(null);
     if (this.#isClosing || !this.#hasStarted) return;
-    this.#options.log?.error({ delayMs: this.#restartDelayMs }, "the store's writer stopped and is started again");
+    this.#options.log?.error({ delayMs: this.#restartDelayMs }, "The store's writer stopped and is started again");
     this.#restartTimer = setTimeout(() => {
-      this.#launch().catch((error: unknown) => this.#options.log?.error({ err: error }, "the store cannot be opened"));
+      this.#launch().catch((error: unknown) => this.#options.log?.error({ err: error }, "The store cannot be opened"));
     }, this.#restartDelayMs);
     this.#restartDelayMs = Math.min(maxRestartDelayMs, this.#restartDelayMs * 2);
   }
@@ -189,7 +189,7 @@ export class WriterThread implements AsyncDisposable {
       waiting(outcome);
     });
     if (failed === null) this.#restartDelayMs = firstRestartDelayMs;
-    else this.#options.log?.error({ reason: failed }, "the store could not complete a change");
+    else this.#options.log?.error({ reason: failed }, "The store could not complete a change");
   }
 }
 

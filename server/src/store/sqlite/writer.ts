@@ -1,4 +1,5 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { messageOf } from "../../errors.ts";
 import type { Connection } from "./connection.ts";
 import { openForWriting, pageBytes } from "./schema.ts";
 import { refusedBecause, runJobs, TransactionFailure } from "./transaction.ts";
@@ -152,7 +153,7 @@ function start(port: MessagePort, { file }: WriterStart): void {
     port.on("message", (message: ToWriter) => writer.take(message));
     tell({ kind: "ready" });
   } catch (error) {
-    tell({ kind: "unusable", reason: error instanceof Error ? error.message : String(error) });
+    tell({ kind: "unusable", reason: messageOf(error) });
     port.close();
   }
 }

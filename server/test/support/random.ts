@@ -3,7 +3,7 @@ export class Random {
   readonly seed: number;
   #state: number;
 
-  /** `FAULTS_SEED` in the environment wins over chance. */
+  /** Without a seed it is `FAULTS_SEED` of the environment, else chance. */
   constructor(seed = Number(process.env["FAULTS_SEED"] ?? Math.floor(Math.random() * 2 ** 31))) {
     this.seed = seed;
     this.#state = seed >>> 0;
