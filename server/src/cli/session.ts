@@ -1,7 +1,8 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import type { Config } from "../config.ts";
+import { systemCodeOf } from "../errors.ts";
 import { createLog, type Logger } from "../log.ts";
 import type { Store } from "../store/store.ts";
 import { Failure } from "./failure.ts";
@@ -44,7 +45,14 @@ export async function withStore(
 }
 
 function requireDatabase(dataDir: string, name: string): void {
-  if (existsSync(join(dataDir, name))) return;
+  try {
+    statSync(join(dataDir, name));
+    return;
+  } catch (error) {
+    if (systemCodeOf(error) === "EACCES") {
+      throw new Failure("no_access", `This user may not read ${dataDir}: run it as the user that the server runs as.`);
+    }
+  }
   const fault = existsSync(dataDir) ? `There is no database in ${dataDir}.` : `No data directory at ${dataDir}.`;
   throw new Failure(
     "no_data_directory",

@@ -4,10 +4,11 @@ import { systemCodeOf } from "../../errors.ts";
 
 /**
  * Makes a directory (mode 0700) with all that is missing above it. Returns once every new entry is synced in its parent,
- * so that what is synced inside cannot be lost with the directory itself.
+ * so that what is synced inside cannot be lost with the directory itself. Throws with the path and the system's code in
+ * the text when it cannot.
  */
 export function makeDirectory(path: string): void {
-  const made = makeMissing(resolve(path));
+  const made = makeOrExplain(path);
   if (!statSync(path).isDirectory()) throw new Error(`${path} is not a directory.`);
   const top = made ?? resolve(path);
   let current = resolve(path);
@@ -15,6 +16,14 @@ export function makeDirectory(path: string): void {
     syncPath(current);
     if (current === dirname(top) || current === dirname(current)) return;
     current = dirname(current);
+  }
+}
+
+function makeOrExplain(path: string): string | null {
+  try {
+    return makeMissing(resolve(path));
+  } catch (error) {
+    throw new Error(`Cannot make the directory ${path} (${systemCodeOf(error)}).`, { cause: error });
   }
 }
 
