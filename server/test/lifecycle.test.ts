@@ -121,16 +121,21 @@ test("a second server on the same data directory is refused with one line", asyn
   assert.equal((await fetch(new URL("/readyz", first.report.http))).status, 200);
 });
 
-test("a port that is taken is refused with one line and leaves a usable data directory", async (t) => {
+test("a port that is taken is refused with one line, and the key still comes with the first start that succeeds", async (t) => {
   await using first = await ServiceProcess.start({ dataDir: directoryFor(t) });
   const dataDir = directoryFor(t);
   const env = { CATMAILS_SMTP_PORT: String(first.report.smtp.port) };
   await assert.rejects(
     ServiceProcess.start({ dataDir, env }),
-    /SMTP cannot listen on 127\.0\.0\.1 port \d+: the port is/,
+    /SMTP cannot listen on 127\.0\.0\.1 port \d+: the port is already in use\. Choose another with --smtp-port\./,
+  );
+  const both = { CATMAILS_HTTP_PORT: env.CATMAILS_SMTP_PORT, CATMAILS_SMTP_PORT: env.CATMAILS_SMTP_PORT };
+  await assert.rejects(
+    ServiceProcess.start({ dataDir, env: both }),
+    /HTTP cannot listen .* Choose another with --http-port\./,
   );
   await using second = await ServiceProcess.start({ dataDir });
-  assert.equal(second.hasExited, false);
+  assert.match(second.report.key ?? "", /^mk_/);
 });
 
 async function firstReport(output: NodeJS.ReadableStream): Promise<ServiceReport> {

@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
+
 /** Where a server listens, or is to listen. */
 export interface ListenAddress {
   host: string;
@@ -13,4 +16,15 @@ export function reachable({ host, port }: ListenAddress): ListenAddress {
 /** `host:port` as a URL has it, an IPv6 address in brackets (RFC 3986 section 3.2.2). */
 export function authorityOf({ host, port }: ListenAddress): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/**
+ * Listens there and answers nobody, until it is disposed: shows that a server will be able to. Throws the system's error
+ * (`EADDRINUSE`, `EACCES`, …) when it cannot.
+ */
+export async function holdPort({ host, port }: ListenAddress): Promise<AsyncDisposable> {
+  const server = createServer((socket) => socket.destroy());
+  server.listen({ host, port });
+  await once(server, "listening");
+  return server;
 }

@@ -1,10 +1,10 @@
 import { Resolver } from "node:dns/promises";
 import { once } from "node:events";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import type { Config } from "../config.ts";
 import { systemCodeOf } from "../errors.ts";
 import type { Finding } from "./finding.ts";
-import { authorityOf, reachable, type ListenAddress } from "./listen-address.ts";
+import { authorityOf, holdPort, reachable, type ListenAddress } from "./listen-address.ts";
 
 const answerTimeoutMs = 3000;
 const dnsTimeoutMs = 2000;
@@ -42,16 +42,13 @@ async function judgePort(
   return { verdict: "bad", detail: `${where} does not answer; was the server started with other settings?` };
 }
 
-async function listenFault({ host, port }: ListenAddress): Promise<string | null> {
-  const server = createServer();
+async function listenFault(at: ListenAddress): Promise<string | null> {
   try {
-    server.listen({ host, port });
-    await once(server, "listening");
+    const held = await holdPort(at);
+    await held[Symbol.asyncDispose]();
     return null;
   } catch (error) {
-    return `cannot listen on ${host} port ${port} (${systemCodeOf(error)})`;
-  } finally {
-    server.close();
+    return `cannot listen on ${at.host} port ${at.port} (${systemCodeOf(error)})`;
   }
 }
 

@@ -18,7 +18,7 @@ import { SmtpServer } from "../smtp/server.ts";
 import { acquireServeLock } from "../store/sqlite/serve-lock.ts";
 import { openSqliteStore } from "../store/sqlite/sqlite-store.ts";
 import type { Store } from "../store/store.ts";
-import type { ListenAddress } from "./listen-address.ts";
+import { holdPort, type ListenAddress } from "./listen-address.ts";
 
 /** A fault that the operator can mend: one line, no stack. */
 export class StartError extends Error {
@@ -50,7 +50,8 @@ export class Service implements AsyncDisposable {
 
   /**
    * Opens the store, makes the first user where there is none, and listens. Throws {@link StartError} when another
-   * process serves the same data directory or a port is taken; whatever was opened until then is closed again.
+   * process serves the same data directory or a port is taken, before anything is made; whatever was opened until then
+   * is closed again.
    */
   static async start(config: Config, log: Logger): Promise<Service> {
     await using parts = new AsyncDisposableStack();
@@ -58,6 +59,7 @@ export class Service implements AsyncDisposable {
     const lock = acquireServeLock(config.data_dir);
     if (lock === null) throw new StartError(`Another catmails already serves the data directory ${config.data_dir}.`);
     parts.use(lock);
+    await checkPorts(config);
     const store = parts.use(await openSqliteStore({ dataDir: config.data_dir, log }));
     const setup = await setUp(store, {
       domain: config.domain,
@@ -155,6 +157,16 @@ function openRooms(config: Config, base: Foundations & { parts: AsyncDisposableS
   return { feed, mailboxes, receiver, reader: new Reader(store, feed), access: new AccessControl(store) };
 }
 
+/** The first key is shown once, by a server that listens: a start that cannot listen must not have made it. */
+async function checkPorts(config: Config): Promise<void> {
+  const http = { host: config.http_host, port: config.http_port };
+  const smtp = { host: config.smtp_host, port: config.smtp_port };
+  // Held together, so that one port for both is found out as well.
+  await using held = new AsyncDisposableStack();
+  held.use(await explainPort("HTTP", http, holdPort(http)));
+  held.use(await explainPort("SMTP", smtp, holdPort(smtp)));
+}
+
 function listenHttp(config: Config, rooms: Rooms & Foundations & { state: { ready: boolean } }): Promise<HttpServer> {
   const { store, state, access, reader, mailboxes, feed, log, metrics } = rooms;
   return explainPort(
@@ -223,12 +235,12 @@ function smtpMetrics(metrics: Metrics): SmtpMetrics {
   };
 }
 
-async function explainPort<T>(what: string, at: ListenAddress, listening: Promise<T>): Promise<T> {
+async function explainPort<T>(what: "HTTP" | "SMTP", at: ListenAddress, listening: Promise<T>): Promise<T> {
   try {
     return await listening;
   } catch (error) {
     const reasons: Record<string, string> = {
-      EADDRINUSE: "the port is already in use",
+      EADDRINUSE: `the port is already in use. Choose another with --${what.toLowerCase()}-port`,
       EACCES: "this user may not open the port",
       EADDRNOTAVAIL: "this machine has no such address",
       ENOTFOUND: "the host name is not known",
