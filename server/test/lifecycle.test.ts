@@ -24,6 +24,29 @@ test("the first start prints a key once, to standard output only, and the key wo
   assert.equal(second.report.key, undefined);
 });
 
+test("a later start names the mailbox that is there, whatever the domain is now, and how to make a key", async (t) => {
+  const dataDir = directoryFor(t);
+  {
+    await using first = await ServiceProcess.start({ dataDir });
+    assert.equal(first.report.mailbox, "demo@mails.localhost");
+    assert.equal(await first.stop(), 0);
+  }
+  const later = spawn(process.execPath, ["server/bin/catmails.mjs", "serve", "--domain", "mails.test"], {
+    cwd: projectRoot,
+    env: serviceEnvironment(dataDir),
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  t.after(() => later.kill("SIGKILL"));
+  let lines = "";
+  for await (const line of createInterface({ input: later.stdout })) {
+    lines += `${line}\n`;
+    if (line.startsWith("A key is shown only")) break;
+  }
+  assert.match(lines, /^ {2}Mailbox {4}demo@mails\.localhost$/m);
+  assert.match(lines, /To make another: npx catmails key add --user demo@mails\.localhost$/m);
+  assert.doesNotMatch(lines, /\$\{|mails\.test/);
+});
+
 test("the data directory is for its owner only", async (t) => {
   const dataDir = join(directoryFor(t), "deep", "data");
   await using service = await ServiceProcess.start({ dataDir });

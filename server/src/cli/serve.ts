@@ -100,6 +100,6 @@ Try it in another shell:
     curl smtp://${smtp} --mail-from cat@example.com --mail-rcpt ${mailbox} --upload-file -
   curl "${http}?type=getmails&mail=${mailbox}&key=$KEY"
   curl ${http} -X POST -H "Authorization: Bearer $KEY" -d "mail=${mailbox}"
-${key === undefined ? "\nA key is shown only when it is made. To make another: catmails key add --user ${mailbox}\n" : ""}
+${key === undefined ? `\nA key is shown only when it is made. To make another: npx catmails key add --user ${mailbox}\n` : ""}
 `;
 }

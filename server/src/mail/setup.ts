@@ -11,7 +11,7 @@ export interface SetupOptions {
 }
 
 export interface SetupResult {
-  /** The first user, when this start made it. */
+  /** The oldest user, which this start may have made. `null` when another process was making one at the same moment. */
   firstUser: User | null;
   /** The new key when this start made one itself; to be shown once. */
   newKey: string | null;
@@ -30,11 +30,7 @@ export async function setUp(store: Store, options: SetupOptions): Promise<SetupR
   const known = options.bootstrapKey === null ? null : await store.findKey(hashKey(options.bootstrapKey), nowMs);
   const [existing] = await store.listUsers({ afterId: 0, limit: 1 });
   const user = existing ?? (await createFirstUser(store, options.bootstrapMail, nowMs));
-  const result: SetupResult = {
-    firstUser: existing === undefined ? user : null,
-    newKey: null,
-    bootstrapKeyInactive: false,
-  };
+  const result: SetupResult = { firstUser: user, newKey: null, bootstrapKeyInactive: false };
   // A user whose every key was revoked has keys; one without any was left by a start that was cut off.
   const [anyKey] = user === null ? [null] : await store.listKeys({ userId: user.id, afterId: 0, limit: 1 });
   if (user === null || anyKey !== undefined) {
