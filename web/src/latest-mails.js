@@ -7,13 +7,15 @@
  * Reads the latest mails of one mailbox. The key travels in a header only, so that it stays out of URLs and their logs.
  * @param {{ server: string, key: string, mail: string }} ask
  * @returns {Promise<SeedMail[]>}
- * @throws {Error} with the server's own words when it refuses.
+ * @throws {Error} with the server's own words when it refuses, or when nothing answers.
  */
 async function readLatest({ server, key, mail }) {
   const url = new URL("/api", server);
   url.searchParams.set("type", "getmails");
   url.searchParams.set("mail", mail);
-  const response = await fetch(url, { headers: { Authorization: `Bearer ${key}` }, cache: "no-store" });
+  const response = await fetch(url, { headers: { Authorization: `Bearer ${key}` }, cache: "no-store" }).catch(() => {
+    throw new Error(`Nothing answers at ${url.origin}. Is the server running?`);
+  });
   const answer = /** @type {SeedMailList | SeedError} */ (await response.json());
   if (!answer.success) throw new Error(answer.error);
   return answer.data;
