@@ -6,7 +6,7 @@ import { countReceived, decodePart, decodeText, indexMail, summarizeMail, type P
 import { mailFiles } from "./support/corpora.ts";
 import { hostileMails, mutate } from "./support/hostile-mails.ts";
 import { Random } from "./support/random.ts";
-import { fastestMs } from "./support/thread-time.ts";
+import { assertLinear } from "./support/thread-time.ts";
 
 /** Everything the face does with a mail; throws if any of it is not what it promises. */
 function exercise(raw: Buffer): void {
@@ -90,9 +90,6 @@ for (const [name, make] of Object.entries(hostileMails)) {
     exercise(make(20_000));
     const small = make(250_000);
     const big = make(1_000_000);
-    // A quadratic parser would need sixteen times as long.
-    const smallMs = fastestMs(() => summarizeMail(small));
-    const bigMs = fastestMs(() => summarizeMail(big));
-    assert.ok(bigMs < 15 || bigMs < smallMs * 10, `${smallMs.toFixed(1)} ms, then ${bigMs.toFixed(1)} ms`);
+    assertLinear(name, { once: () => summarizeMail(small), fourTimes: () => summarizeMail(big) });
   });
 }

@@ -1,3 +1,5 @@
+import assert from "node:assert/strict";
+
 /** CPU time that `work` takes in this thread, in milliseconds: unlike the clock it does not count what other programs do. */
 export function cpuMs(work: () => void): number {
   const before = process.threadCpuUsage();
@@ -6,7 +8,21 @@ export function cpuMs(work: () => void): number {
   return (user + system) / 1000;
 }
 
-/** {@link cpuMs} of the fastest of five runs: the first ones wait for the compiler, any may be disturbed. */
-export function fastestMs(work: () => void): number {
-  return Math.min(...Array.from({ length: 5 }, () => cpuMs(work)));
+const maxRounds = 30;
+/** Less than this is too short to be compared. */
+const measurableMs = 15;
+
+/**
+ * Asserts that four times the input costs about four times the time; quadratic work costs sixteen times. The fastest of as
+ * many rounds as it takes: any single one may wait for the compiler, the garbage collector or a neighbour's cache.
+ */
+export function assertLinear(name: string, work: { once: () => void; fourTimes: () => void }): void {
+  let onceMs = Infinity;
+  let fourTimesMs = Infinity;
+  for (let round = 0; round < maxRounds; round++) {
+    onceMs = Math.min(onceMs, cpuMs(work.once));
+    fourTimesMs = Math.min(fourTimesMs, cpuMs(work.fourTimes));
+    if (round > 0 && (fourTimesMs < measurableMs || fourTimesMs < onceMs * 10)) return;
+  }
+  assert.fail(`${name}: ${onceMs.toFixed(1)} ms, and ${fourTimesMs.toFixed(1)} ms for four times the input`);
 }
