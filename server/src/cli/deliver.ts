@@ -1,8 +1,8 @@
 import type { Readable } from "node:stream";
 import type { Command } from "commander";
 import type { Address } from "../address.ts";
-import type { Config } from "../config.ts";
 import type { Receiver, ReceiverRecipient } from "../mail/receive.ts";
+import type { Envelope } from "../origin.ts";
 import { addressArgument, addressesArgument } from "./arguments.ts";
 import { Failure } from "./failure.ts";
 import { note } from "./output.ts";
@@ -45,8 +45,9 @@ async function deliver(session: StoreSession, addresses: readonly Address[], env
   const raw = withCrlf(await readAll(process.stdin, config.smtp_max_message_bytes));
   if (raw.byteLength > config.smtp_max_message_bytes) throw tooLarge(config.smtp_max_message_bytes);
   await using opened = await openReceiver(session);
-  const recipients = await acceptAll(opened.receiver, addresses, { sizeBytes: raw.byteLength, config });
-  const result = await opened.receiver.receive({ envelopeFrom, recipients, raw });
+  const envelope: Envelope = { from: envelopeFrom, sizeBytes: raw.byteLength, origin: null };
+  const recipients = await acceptAll(opened.receiver, addresses, envelope);
+  const result = await opened.receiver.receive({ envelope, recipients, raw });
   if (result.kind === "gone") throw new Failure("gone", "The mailbox was deleted in this moment; nothing was stored.");
   if (result.kind === "looping") {
     throw new Failure("looping", `The mail has more than ${config.smtp_max_received} Received fields: it loops.`);
@@ -78,12 +79,12 @@ async function openReceiver({ store, config }: StoreSession): Promise<AsyncDispo
 async function acceptAll(
   receiver: Receiver,
   addresses: readonly Address[],
-  mail: { sizeBytes: number; config: Config },
+  envelope: Envelope,
 ): Promise<ReceiverRecipient[]> {
   const accepted = new Map<string, ReceiverRecipient>();
   const refused: string[] = [];
   for (const address of addresses) {
-    const verdict = await receiver.checkRecipient(address, mail.sizeBytes);
+    const verdict = await receiver.checkRecipient(address, envelope);
     switch (verdict.kind) {
       case "accepted":
         accepted.set(verdict.recipient.key, verdict.recipient);

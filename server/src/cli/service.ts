@@ -199,8 +199,7 @@ function listenSmtp(config: Config, base: { receiver: Receiver; log: Logger; met
     "SMTP",
     { host: config.smtp_host, port: config.smtp_port },
     SmtpServer.listen({
-      host: config.smtp_host,
-      port: config.smtp_port,
+      listeners: [{ host: config.smtp_host, port: config.smtp_port }],
       hostname: config.smtp_hostname,
       limits: smtpLimits(config),
       intake: base.receiver,

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Address } from "../address.ts";
 import { parseAddress } from "../address.ts";
 import type { Metrics } from "../metrics.ts";
+import type { Envelope } from "../origin.ts";
 import { countReceived, type MailParser } from "../mime/mime.ts";
 import type { Mailbox, NewMailRecipient, Route, Store } from "../store/store.ts";
 import type { Feed } from "./feed.ts";
@@ -44,8 +45,8 @@ export class Receiver {
     this.#options = options;
   }
 
-  /** May this address get a mail of this declared size (0: not declared)? `null` is `postmaster` without a domain. */
-  async checkRecipient(address: Address | null, sizeBytes: number): Promise<RecipientVerdict> {
+  /** May this address get a mail with this envelope? `null` is `postmaster` without a domain. */
+  async checkRecipient(address: Address | null, { sizeBytes }: Envelope): Promise<RecipientVerdict> {
     const { store, quotaBytes, domain } = this.#options;
     const target = address ?? parseAddress(`postmaster@${domain}`);
     if (target === null) return { kind: "unknown_mailbox" };
@@ -63,7 +64,7 @@ export class Receiver {
    * the sender may try again. `raw` is given away with the call.
    */
   async receive(mail: {
-    envelopeFrom: string;
+    envelope: Envelope;
     recipients: readonly ReceiverRecipient[];
     raw: Buffer<ArrayBuffer>;
   }): Promise<ReceiveResult> {
@@ -75,7 +76,7 @@ export class Receiver {
     const parsed = parser.summarize(mail.raw);
     const summary = parsed instanceof Promise ? await parsed : parsed;
     const fields = {
-      mailFrom: summary.from === "" ? mail.envelopeFrom : summary.from,
+      mailFrom: summary.from === "" ? mail.envelope.from : summary.from,
       subject: summary.subject,
       content: summary.content,
       receivedAtMs,
@@ -83,7 +84,7 @@ export class Receiver {
     const { delivered } = await store.commit({
       ...fields,
       raw: mail.raw,
-      envelopeFrom: mail.envelopeFrom,
+      envelopeFrom: mail.envelope.from,
       defects: summary.defects,
       recipients: mail.recipients,
     });

@@ -12,7 +12,8 @@ export interface MailParameters {
 export type Command =
   | { verb: "MAIL"; from: Path; parameters: MailParameters }
   | { verb: "RCPT"; to: Path }
-  | { verb: "EHLO" | "HELO" | "DATA" | "RSET" | "NOOP" | "QUIT" | "VRFY" | "HELP" }
+  | { verb: "EHLO" | "HELO"; name: string }
+  | { verb: "DATA" | "RSET" | "NOOP" | "QUIT" | "VRFY" | "HELP" }
   | { verb: "refused"; reply: Reply };
 
 /**
@@ -31,6 +32,7 @@ export function parseCommand(line: string): Command {
       return parseRecipient(argument);
     case "EHLO":
     case "HELO":
+      return argument.trim() === "" ? refused(replies.badArgument) : { verb, name: argument.trim() };
     case "VRFY":
       return argument.trim() === "" ? refused(replies.badArgument) : { verb };
     case "DATA":

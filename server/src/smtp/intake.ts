@@ -1,4 +1,5 @@
 import type { Address } from "../address.ts";
+import type { Envelope } from "../origin.ts";
 
 /**
  * What the SMTP door asks of the house. `mail/receive.ts` fits it and `cli/service.ts` joins the two, so that the protocol
@@ -6,11 +7,10 @@ import type { Address } from "../address.ts";
  */
 export interface Intake {
   /**
-   * May this recipient get mail of this size? Asked at RCPT. `postmaster` without a domain arrives as `null`
-   * (RFC 5321 section 4.5.1). `sizeBytes` is what MAIL declared, 0 when it declared nothing.
-   * Rejects only for a fault of ours, which is answered 451.
+   * May this recipient get this mail? Asked at RCPT. `postmaster` without a domain arrives as `null`
+   * (RFC 5321 section 4.5.1). Rejects only for a fault of ours, which is answered 451.
    */
-  checkRecipient(address: Address | null, sizeBytes: number): Promise<RecipientVerdict>;
+  checkRecipient(address: Address | null, envelope: Envelope): Promise<RecipientVerdict>;
   /**
    * Takes one mail. Resolves `stored` only after a completed sync for every recipient that still exists.
    * Rejects only for a fault of ours, which is answered 451. The caller gives `raw` away.
@@ -31,8 +31,7 @@ export interface AcceptedRecipient {
 }
 
 export interface IncomingMail {
-  /** Empty for the null reverse-path. */
-  envelopeFrom: string;
+  envelope: Envelope;
   /** At least one, no two with the same key. */
   recipients: readonly AcceptedRecipient[];
   /** Content after dot-unstuffing, spanning its whole ArrayBuffer. */

@@ -10,10 +10,16 @@ import type { ConnectionRefusal, SmtpMetrics } from "./metrics.ts";
 import { replies, type Reply } from "./replies.ts";
 import { Session } from "./session.ts";
 
-export interface SmtpOptions {
+/** One address that connections are taken on. */
+export interface SmtpListener {
   host: string;
   /** 0 takes a free one. */
   port: number;
+}
+
+export interface SmtpOptions {
+  /** At least one. All of them share the limits. */
+  listeners: readonly SmtpListener[];
   /** Our name in the greeting. */
   hostname: string;
   limits: SmtpLimits;
@@ -31,7 +37,7 @@ const maxSweepMs = 1_000;
  */
 export class SmtpServer implements AsyncDisposable {
   readonly #options: SmtpOptions;
-  readonly #server: Server;
+  readonly #servers: Server[] = [];
   readonly #admission: Admission;
   readonly #budget: ByteBudget;
   readonly #connections = new Set<Connection>();
@@ -40,31 +46,30 @@ export class SmtpServer implements AsyncDisposable {
   readonly #sweep: NodeJS.Timeout;
   #isStopping = false;
 
-  /** Resolves once connections are taken; rejects when the address cannot be listened on. */
+  /**
+   * Resolves once connections are taken on every listener. Rejects with the fault of the first that cannot be listened on,
+   * whose `address` and `port` node:net names; the others are closed again.
+   */
   static async listen(options: SmtpOptions): Promise<SmtpServer> {
-    // Half-open, so that a client which ends its side still gets every reply.
-    const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true });
-    server.listen(options.port, options.host);
-    await once(server, "listening");
-    return new SmtpServer(options, server);
+    await using opening = new AsyncDisposableStack();
+    const smtp = opening.use(new SmtpServer(options));
+    for (const listener of options.listeners) await smtp.#listen(listener);
+    opening.move();
+    return smtp;
   }
 
-  private constructor(options: SmtpOptions, server: Server) {
+  private constructor(options: SmtpOptions) {
     const { limits } = options;
     this.#options = options;
-    this.#server = server;
     this.#admission = new Admission(limits.maxConnections, limits.maxConnectionsPerIp);
     this.#budget = new ByteBudget(limits.maxBufferedBytes);
-    server.on("close", () => this.#resolveWhenClosed());
-    server.on("error", (error) => options.log.error({ err: error }, "The SMTP listener failed"));
-    server.on("connection", (socket) => this.#accept(socket));
     // One timer for all: re-arming one for each connection and chunk is what makes idle limits cost.
     this.#sweep = setInterval(() => this.#checkIdle(), Math.min(limits.idleTimeoutMs / 4, maxSweepMs));
   }
 
-  /** Where the server listens. */
+  /** Where the first listener listens. */
   get address(): { host: string; port: number } {
-    const address = this.#server.address();
+    const address = this.#servers[0]?.address() ?? null;
     if (address === null || typeof address === "string") throw new Error("the SMTP server is not listening");
     return { host: address.address, port: address.port };
   }
@@ -81,7 +86,8 @@ export class SmtpServer implements AsyncDisposable {
   async drain(timeoutMs: number): Promise<void> {
     if (!this.#isStopping) {
       this.#isStopping = true;
-      this.#server.close();
+      for (const server of this.#servers) server.close();
+      this.#resolveWhenClosed();
     }
     for (const connection of this.#connections) connection.stop();
     const timer = setTimeout(() => this.#destroyAll(), timeoutMs);
@@ -97,6 +103,17 @@ export class SmtpServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#destroyAll();
     await this.drain(0);
+  }
+
+  async #listen({ host, port }: SmtpListener): Promise<void> {
+    // Half-open, so that a client which ends its side still gets every reply.
+    const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true });
+    server.listen(port, host);
+    await once(server, "listening");
+    this.#servers.push(server);
+    server.on("close", () => this.#resolveWhenClosed());
+    server.on("error", (error) => this.#options.log.error({ err: error }, "The SMTP listener failed"));
+    server.on("connection", (socket) => this.#accept(socket));
   }
 
   #accept(socket: Socket): void {
@@ -115,7 +132,8 @@ export class SmtpServer implements AsyncDisposable {
       hostname,
       limits,
       budget: this.#budget,
-      surroundings: { intake, log, metrics, maxRecipients: limits.maxRecipients, remote },
+      surroundings: { intake, log, metrics, maxRecipients: limits.maxRecipients },
+      remote,
     });
     metrics?.connectionOpened();
     log.debug({ remote }, "SMTP connection opened");
@@ -141,7 +159,7 @@ export class SmtpServer implements AsyncDisposable {
 
   /** The listener says that it is closed before the last sockets do. */
   #resolveWhenClosed(): void {
-    if (!this.#server.listening && this.#connections.size === 0) this.#allClosed.resolve();
+    if (this.#servers.every(({ listening }) => !listening) && this.#connections.size === 0) this.#allClosed.resolve();
   }
 
   #checkIdle(): void {

@@ -1,4 +1,5 @@
 import type { Address } from "../address.ts";
+import type { Origin } from "../origin.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import { parseCommand, type Command } from "./commands.ts";
 import { DataReader } from "./data.ts";
@@ -14,6 +15,8 @@ export interface SessionOptions {
   /** Shared by all sessions of a server. */
   budget: ByteBudget;
   surroundings: Surroundings;
+  /** Address of the client. */
+  remote: string;
 }
 
 /**
@@ -25,7 +28,8 @@ export class Session {
   end = 0;
   readonly #options: SessionOptions;
   readonly #lines: LineReader;
-  #saidHello = false;
+  /** Since the client said hello. */
+  #origin: Origin | null = null;
   #transaction: Transaction | null = null;
   #data: DataReader | null = null;
   #mails = 0;
@@ -110,7 +114,7 @@ export class Session {
         return command.reply;
       case "EHLO":
       case "HELO":
-        return this.#hello(command.verb);
+        return this.#hello(command);
       case "MAIL":
         return this.#mail(command);
       case "RCPT":
@@ -129,23 +133,26 @@ export class Session {
     return simpleReplies[command.verb];
   }
 
-  #hello(verb: "EHLO" | "HELO"): Reply {
-    this.#saidHello = true;
+  #hello({ verb, name }: Extract<Command, { verb: "EHLO" | "HELO" }>): Reply {
+    const { hostname, limits, remote } = this.#options;
+    this.#origin = { ip: remote, helo: name, transmission: verb === "EHLO" ? "ESMTP" : "SMTP" };
     this.#transaction = null;
-    const { hostname, limits } = this.#options;
     return verb === "EHLO" ? extensions(hostname, limits.maxMessageBytes) : `250 ${hostname}`;
   }
 
   #mail(command: Extract<Command, { verb: "MAIL" }>): Reply {
     const { limits, surroundings } = this.#options;
     const { from, parameters } = command;
-    if (!this.#saidHello) return replies.helloFirst;
+    if (this.#origin === null) return replies.helloFirst;
     if (this.#transaction !== null) return replies.nestedMail;
     if (this.#mails >= limits.maxMails) return replies.tooManyMails;
     if (needsUtf8(from) && !parameters.smtpUtf8) return replies.needsUtf8;
     if (from.address === null && from.text !== "") return replies.badSender;
     if (parameters.sizeBytes > limits.maxMessageBytes) return replies.tooLarge;
-    this.#transaction = new Transaction(from.address?.text ?? "", parameters, surroundings);
+    this.#transaction = new Transaction(
+      { from: from.address?.text ?? "", parameters, origin: this.#origin },
+      surroundings,
+    );
     return replies.senderOk;
   }
 

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Address } from "../address.ts";
 import type { Logger } from "../log.ts";
+import type { Envelope, Origin } from "../origin.ts";
 import type { AcceptedRecipient, Intake, RecipientVerdict } from "./intake.ts";
 import type { MailParameters } from "./commands.ts";
 import type { MailOutcome, RecipientRefusal, SmtpMetrics } from "./metrics.ts";
@@ -12,21 +13,18 @@ export interface Surroundings {
   log: Logger;
   metrics: SmtpMetrics | undefined;
   maxRecipients: number;
-  /** Address of the client, for the log. */
-  remote: string;
 }
 
 /** One mail between MAIL and its end: its envelope, and what becomes of it. */
 export class Transaction {
-  /** Canonical sender; empty for the null reverse-path. */
-  readonly from: string;
   readonly parameters: MailParameters;
+  readonly #envelope: Envelope & { origin: Origin };
   readonly #surroundings: Surroundings;
   readonly #recipients = new Map<string, AcceptedRecipient>();
 
-  constructor(from: string, parameters: MailParameters, surroundings: Surroundings) {
-    this.from = from;
-    this.parameters = parameters;
+  constructor(mail: { from: string; parameters: MailParameters; origin: Origin }, surroundings: Surroundings) {
+    this.parameters = mail.parameters;
+    this.#envelope = { from: mail.from, sizeBytes: mail.parameters.sizeBytes, origin: mail.origin };
     this.#surroundings = surroundings;
   }
 
@@ -36,21 +34,21 @@ export class Transaction {
 
   /** Answers RCPT. `null` is `<postmaster>`. Two addresses that would store the same mail twice count once. Never rejects. */
   async addRecipient(address: Address | null): Promise<Reply> {
-    const { intake, log, metrics, maxRecipients, remote } = this.#surroundings;
+    const { intake, log, metrics, maxRecipients } = this.#surroundings;
     if (this.#recipients.size >= maxRecipients) return replies.tooManyRecipients;
-    const to = address?.text ?? "postmaster";
+    const facts = { from: this.#envelope.from, to: address?.text ?? "postmaster", remote: this.#envelope.origin.ip };
     try {
-      const verdict = await intake.checkRecipient(address, this.parameters.sizeBytes);
+      const verdict = await intake.checkRecipient(address, this.#envelope);
       if (verdict.kind === "accepted") {
         this.#recipients.set(verdict.recipient.key, verdict.recipient);
         return replies.recipientOk;
       }
-      log.info({ reason: verdict.kind, from: this.from, to, remote }, "Recipient refused");
+      log.info({ reason: verdict.kind, ...facts }, "Recipient refused");
       metrics?.recipientRefused(verdict.kind);
       return replyTo(verdict);
     } catch (error) {
       const incident = newIncident();
-      log.error({ err: error, incident, from: this.from, to, remote }, "Recipient check failed");
+      log.error({ err: error, incident, ...facts }, "Recipient check failed");
       metrics?.recipientRefused("failed" satisfies RecipientRefusal);
       return failed(incident);
     }
@@ -62,7 +60,7 @@ export class Transaction {
     const bytes = raw.length;
     try {
       const recipients = [...this.#recipients.values()];
-      const result = await this.#surroundings.intake.receive({ envelopeFrom: this.from, recipients, raw });
+      const result = await this.#surroundings.intake.receive({ envelope: this.#envelope, recipients, raw });
       if (result.kind !== "stored") return this.refuse(result.kind, bytes);
       this.#surroundings.metrics?.mailEnded("stored", bytes);
       const ms = Math.round(performance.now() - startedAt);
@@ -84,7 +82,8 @@ export class Transaction {
   }
 
   #facts(bytes: number): { from: string; recipients: number; bytes: number; remote: string } {
-    return { from: this.from, recipients: this.#recipients.size, bytes, remote: this.#surroundings.remote };
+    const { from, origin } = this.#envelope;
+    return { from, recipients: this.#recipients.size, bytes, remote: origin.ip };
   }
 }
 

@@ -37,12 +37,11 @@ const receiveLater = async (mail: Parameters<Receive>[0]): Promise<void> => {
 };
 
 const smtp = await SmtpServer.listen({
-  host: "127.0.0.1",
-  port: 0,
+  listeners: [{ host: "127.0.0.1", port: 0 }],
   hostname: config.smtp_hostname,
   limits: smtpLimits(config),
   intake: {
-    checkRecipient: (address, sizeBytes) => receiver.checkRecipient(address, sizeBytes),
+    checkRecipient: (address, envelope) => receiver.checkRecipient(address, envelope),
     receive: (mail: Parameters<Receive>[0]) => {
       void receiveLater(mail);
       return Promise.resolve({ kind: "stored", receipt: randomUUID() });

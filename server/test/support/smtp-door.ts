@@ -1,5 +1,6 @@
 import type { Address } from "../../src/address.ts";
 import { createLog } from "../../src/log.ts";
+import type { Envelope } from "../../src/origin.ts";
 import type { IncomingMail, Intake, ReceiveResult, RecipientVerdict } from "../../src/smtp/intake.ts";
 import type { SmtpLimits } from "../../src/smtp/limits.ts";
 import type { SmtpMetrics } from "../../src/smtp/metrics.ts";
@@ -38,7 +39,7 @@ export class MemoryIntake implements Intake {
     this.verdicts.set(address, { kind: "accepted", recipient: { key: address } });
   }
 
-  async checkRecipient(address: Address | null, sizeBytes: number): Promise<RecipientVerdict> {
+  async checkRecipient(address: Address | null, { sizeBytes }: Envelope): Promise<RecipientVerdict> {
     await this.beforeCheck();
     const name = address?.base ?? "postmaster";
     this.asked.push(address?.text ?? "postmaster");
@@ -51,7 +52,7 @@ export class MemoryIntake implements Intake {
   async receive(mail: IncomingMail): Promise<ReceiveResult> {
     const result = await this.onReceive(mail);
     if (result.kind === "stored") {
-      this.mails.push({ from: mail.envelopeFrom, to: mail.recipients.map(({ key }) => key), raw: mail.raw });
+      this.mails.push({ from: mail.envelope.from, to: mail.recipients.map(({ key }) => key), raw: mail.raw });
     }
     return result;
   }
@@ -80,8 +81,7 @@ export interface DoorOptions {
 export async function openDoor(intake: Intake, options: DoorOptions = {}): Promise<SmtpServer> {
   const lines = options.log;
   return SmtpServer.listen({
-    host: "127.0.0.1",
-    port: 0,
+    listeners: [{ host: "127.0.0.1", port: 0 }],
     hostname: serverName,
     limits: { ...roomyLimits, ...options.limits },
     intake,
