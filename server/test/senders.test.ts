@@ -9,6 +9,7 @@ import type { SeedMailList } from "@catmails/client";
 import { openStore, settleResidents, type Resident } from "./faults/household.ts";
 import { sha256 } from "./faults/ledger.ts";
 import { envelopeSender, senderMails, type SenderMail } from "./faults/sender-mails.ts";
+import { ReplyTap } from "./support/reply-tap.ts";
 import { realDiskDirectory } from "./support/temporary-directory.ts";
 import { ServiceProcess } from "./support/service-process.ts";
 
@@ -81,14 +82,17 @@ for (const sender of senders) {
     const dataDir = join(directory.path, "data");
     const file = join(directory.path, "mail.eml");
     let service: ServiceProcess;
+    let tap: ReplyTap;
     let ann: Resident;
     before(async () => {
       const [resident] = await settleResidents(dataDir, ["ann"]);
       assert.ok(resident);
       ann = resident;
       service = await ServiceProcess.start({ dataDir });
+      tap = await ReplyTap.open(service.report.smtp.port);
     });
     after(async () => {
+      await tap[Symbol.asyncDispose]();
       await service[Symbol.asyncDispose]();
       directory[Symbol.dispose]();
     });
@@ -97,7 +101,9 @@ for (const sender of senders) {
       test(`reads back right: ${mail.name}`, async () => {
         const recipients = addressesFor(mail, ann.address);
         const since = (await list(service, ann)).data[0]?.id ?? 0;
-        await sender.send({ port: service.report.smtp.port, raw: mail.raw, recipients, file });
+        const dialogs = tap.dialogs;
+        await sender.send({ port: tap.port, raw: mail.raw, recipients, file });
+        assert.ok(tap.dialogs > dialogs, "what the server said was judged");
         const { count, data } = await list(service, ann, since);
         assert.equal(count, mail.recipients);
         assert.deepEqual(data.map((shown) => shown.mail_to).toSorted(), recipients.toSorted());

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { failed, isError, isLast, replies, stored, type Reply } from "../src/smtp/replies.ts";
+import { extensions, failed, greeting, isError, isLast, replies, stored, type Reply } from "../src/smtp/replies.ts";
 import { readProjectFile } from "./support/project-files.ts";
-import { lintReplies } from "./support/smtp-client.ts";
+import { ReplyLinter } from "./support/reply-linter.ts";
 
 const fixed: Reply[] = Object.values(replies);
 
@@ -16,18 +16,10 @@ test("docs/smtp.md lists every fixed reply, in order, and says which of them clo
   );
 });
 
-test("every reply is well formed, and the linter of replies would notice one that is not", () => {
-  lintReplies([...fixed, stored("receipt"), failed("incident")].map((reply) => `${reply}\r\n`).join(""));
-  for (const bad of [
-    "250 OK",
-    "250 5.1.1 No",
-    "550 5.1.1",
-    "250 2.0.0 a\nb",
-    `250 2.0.0 ${"x".repeat(510)}`,
-    "250 2.0.0 ü",
-  ]) {
-    assert.throws(() => lintReplies(`${bad}\r\n`), bad);
-  }
+test("every reply is well formed", () => {
+  const linter = new ReplyLinter();
+  const answers = [greeting("mx.test"), extensions("mx.test", 1), "250 mx.test"];
+  for (const reply of [...answers, ...fixed, stored("receipt"), failed("incident")]) linter.take(`${reply}\r\n`);
 });
 
 test("a fault of ours is never counted as an error of the client", () => {

@@ -16,6 +16,7 @@ interface Sequence {
 /** What a server under attack ended up with: the senders of its mails, one for each. */
 interface Victim {
   port: number;
+  isOurs: boolean;
   senders(): string[];
 }
 
@@ -41,7 +42,7 @@ function sequences(): Sequence[] {
 /** Sends the pieces in turn, each in its own turn of the loop, then ends the input and waits for the end. */
 async function attack(victim: Victim, pieces: Buffer[]): Promise<string[]> {
   const before = victim.senders().length;
-  const client = await SmtpClient.connect(victim.port);
+  const client = await SmtpClient.connect(victim.port, victim);
   try {
     for (const piece of pieces) {
       await client.send(piece);
@@ -85,6 +86,7 @@ async function openOurs(): Promise<Victim & AsyncDisposable> {
   const door = await openDoor(intake, victimLimits);
   return {
     port: door.address.port,
+    isOurs: true,
     senders: () => intake.mails.map(({ from }) => from),
     [Symbol.asyncDispose]: () => door[Symbol.asyncDispose](),
   };
@@ -108,6 +110,7 @@ async function openLax(): Promise<Victim & AsyncDisposable> {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     port: (server.address() as AddressInfo).port,
+    isOurs: false,
     senders: () => senders,
     [Symbol.asyncDispose]: async () => {
       for (const socket of sockets) socket.destroy();

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
+import { ReplyLinter } from "../support/reply-linter.ts";
 
 /** The connection ended before the reply that was waited for. */
 export class LinkLost extends Error {
@@ -15,9 +16,10 @@ export interface Delivery {
   onFinalDot?: (accepted: readonly string[]) => void;
 }
 
-/** One SMTP connection of a sender that pipelines what it may, on a bare socket. */
+/** One SMTP connection of a sender that pipelines what it may, on a bare socket. Replies are judged as they arrive. */
 export class SmtpLink implements Disposable {
   readonly #socket: Socket;
+  readonly #linter = new ReplyLinter();
   readonly #replies: string[] = [];
   #partial = "";
   #waiter: { resolve: (reply: string) => void; reject: (error: Error) => void } | null = null;
@@ -92,6 +94,8 @@ export class SmtpLink implements Disposable {
   }
 
   #take(chunk: string): void {
+    // A fault is an uncaught exception, which no harness can overlook.
+    this.#linter.take(chunk);
     this.#partial += chunk;
     for (;;) {
       // The last line of a reply has a space after its code (RFC 5321 section 4.2.1).
