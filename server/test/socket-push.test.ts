@@ -169,7 +169,7 @@ describe("what is stored is pushed, once and in order", () => {
         "a bad since",
         () => ({ key: person.key, since: "-1" }),
         4400,
-        "Invalid parameter: since is not a whole number from 0 to 9007199254740991",
+        "Invalid parameter: since is not a whole number of at least 0",
       ],
       ["a query that does not decode", () => "key=%zz", 4400, "Invalid parameter: malformed percent-encoding"],
     ];

@@ -65,7 +65,8 @@ export class Parameters {
     if (text === undefined) return undefined;
     const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
     if (value >= min && value <= max) return value;
-    throw fault(`${name} is not a whole number from ${min} to ${max}`);
+    const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
+    throw fault(`${name} is not a whole number ${range}`);
   }
 
   /** Seconds, fractions allowed, as milliseconds. */
