@@ -106,6 +106,13 @@ describe("the serve lock", () => {
     await using second = new StoreProcess(place.dataDir, "lock");
     assert.equal(await second.line("taken"), "taken");
   });
+
+  test("names its file when that is something else", async () => {
+    await using place = new DataDirectory();
+    mkdirSync(place.dataDir);
+    writeFileSync(join(place.dataDir, "serve.lock"), "no lock at all".repeat(1000));
+    assert.throws(() => acquireServeLock(place.dataDir), /^Error: The lock .*serve\.lock cannot be used\.$/);
+  });
 });
 
 describe("restoring a backup", () => {
@@ -176,6 +183,20 @@ describe("restoring a backup", () => {
       }
       await assert.rejects(restore(broken, true), /^Error: The database in .* has schema version 9; .*$/);
       assert.deepEqual(await subjects(), ["later", "saved"]);
+    });
+  });
+
+  test("is refused from a database with mail in its log, also its own, and from what is no file", async () => {
+    await withBackup(async ({ dataDir, directory }) => {
+      await using crashed = new StoreProcess(dataDir, "deliver");
+      await crashed.line("stored");
+      await crashed.kill();
+      const own = join(dataDir, "catmails.db");
+      const log = statSync(`${own}-wal`).size;
+      const restore = (from: string): Promise<void> => restoreSqlite({ from, dataDir, replace: true });
+      await assert.rejects(restore(own), /^Error: The file .*catmails\.db is not a backup: its log .* Make one: .*$/);
+      assert.equal(statSync(`${own}-wal`).size, log);
+      for (const path of ["/dev/null", directory]) await assert.rejects(restore(path), /^Error: .* is not a file\.$/);
     });
   });
 });

@@ -9,7 +9,7 @@ import { databaseName } from "./sqlite-store.ts";
 /**
  * Puts a backup in place of the database of a data directory. Throws an `Error` with one clear line, and changes
  * nothing, when a server or another command uses the directory, when there is a database and `replace` is not set, or
- * when the backup is damaged, not ours or from a newer program.
+ * when the backup is damaged, not ours or from a newer program, or a database whose log still holds a part of it.
  */
 export async function restoreSqlite(options: { from: string; dataDir: string; replace: boolean }): Promise<void> {
   const dataDir = resolve(options.dataDir);
@@ -17,6 +17,7 @@ export async function restoreSqlite(options: { from: string; dataDir: string; re
   if (lock === null) throw new Error(`A server is running in the data directory ${dataDir}. Stop it first.`);
   const target = join(dataDir, databaseName);
   if (!options.replace && existsSync(target)) throw new Error(`There is a database in ${dataDir} already.`);
+  requireWhole(options.from);
   const copy = `${target}.restoring`;
   try {
     // Checked as a copy: the backup itself may be on a medium that cannot be written.
@@ -49,6 +50,16 @@ function requireAlone(target: string, dataDir: string): void {
     if (sqliteCode(error) !== sqliteCodes.busy) return;
     throw new Error(`Another command has the database in ${dataDir} open. Stop it first.`, { cause: error });
   }
+}
+
+/** A copy takes the file alone, and would lose without a word what a crash left in the log beside it. */
+function requireWhole(from: string): void {
+  // Anything else (a pipe, a directory) cannot be copied, or keeps us waiting for ever.
+  if (!statSync(from).isFile()) throw new Error(`${from} is not a file.`);
+  if ((statSync(`${from}-wal`, { throwIfNoEntry: false })?.size ?? 0) === 0) return;
+  throw new Error(
+    `The file ${from} is not a backup: its log ${from}-wal holds a part of it. Make one: catmails backup`,
+  );
 }
 
 function checkBackup(copy: string, from: string): void {
