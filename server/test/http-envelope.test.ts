@@ -6,6 +6,7 @@ import { after, before, describe, test } from "node:test";
 import { callApi, exchange } from "./support/api-client.ts";
 import { House, type Person } from "./support/house.ts";
 import { readMetric } from "./support/metric-reader.ts";
+import { until } from "./support/until.ts";
 
 describe("every answer wears the envelope, the framework's own refusals as well", () => {
   let house: House;
@@ -108,7 +109,11 @@ describe("every answer wears the envelope, the framework's own refusals as well"
     assert.equal(preflight.headers.get("access-control-allow-methods"), "GET, HEAD, POST, OPTIONS");
     assert.equal(preflight.headers.get("access-control-allow-headers"), "Authorization, Content-Type");
     assert.equal(preflight.headers.get("access-control-max-age"), "86400");
-    for (const path of [`/api?mail=${demo.address}&key=${demo.key}`, "/api", "/api/foo"]) {
+    const query = `mail=${demo.address}&key=${demo.key}`;
+    const spelled = await fetch(`${house.origin}/%61pi?${query}`);
+    assert.deepEqual([spelled.status, spelled.headers.get("cache-control")], [200, "no-store"]);
+    await spelled.body?.cancel();
+    for (const path of [`/api?${query}`, "/api", "/api/foo"]) {
       const { headers } = await answer(path, { headers: { origin: "https://example.com" } });
       assert.equal(headers.get("access-control-allow-origin"), "*");
       assert.equal(headers.get("access-control-allow-credentials"), null);
@@ -140,6 +145,26 @@ describe("every answer wears the envelope, the framework's own refusals as well"
       const response = await fetch(`${unready.origin}/readyz`);
       assert.deepEqual([response.status, await response.text()], [503, "not ready\n"]);
     }
+  });
+
+  test("whoever asks whether it is ready, the store is asked once a second", async () => {
+    let asked = 0;
+    let answer = Promise.withResolvers<boolean>();
+    const isReady = (): Promise<boolean> => {
+      asked++;
+      return answer.promise;
+    };
+    await using quiet = await House.open({ isReady });
+    const ask = async (): Promise<number> => (await fetch(`${quiet.origin}/readyz`, { method: "HEAD" })).status;
+    const waiting = Array.from({ length: 20 }, ask);
+    await until("the store is asked", async () => asked > 0);
+    answer.resolve(true);
+    assert.deepEqual(new Set(await Promise.all(waiting)), new Set([200]));
+    assert.equal(asked, 1);
+    answer = Promise.withResolvers<boolean>();
+    answer.resolve(false);
+    await until("the answer is old", async () => (await ask()) === 503);
+    assert.equal(asked, 2);
   });
 
   test("a fault of ours is 500 with an incident id, under which the log has the error", async () => {

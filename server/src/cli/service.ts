@@ -89,7 +89,7 @@ export class Service implements AsyncDisposable {
     return new Service({ setup, http: http.address, smtp: smtp.address, stop });
   }
 
-  /** Not ready, then no new mail, then no new answers; every resource closed. Within `shutdown_timeout` and a second or so. */
+  /** Not ready (which `/readyz` says within a second), no new mail, then no new answers; every resource closed. Within `shutdown_timeout` and a second or so. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;

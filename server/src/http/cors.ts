@@ -6,15 +6,16 @@ export const apiMethods = "GET, HEAD, POST, OPTIONS";
 const preflightSeconds = 86_400;
 
 /**
- * Sets the headers of every answer. Under `/api` any page may read the answer, since it brings a key of its own; credentials
- * that a browser would add by itself are never allowed (Fetch standard, CORS protocol), and nothing is kept by a cache.
+ * Sets the headers of every answer: nothing is kept by a cache, however the path was spelled. Under `/api` any page may
+ * read the answer, since it brings a key of its own; credentials that a browser would add by itself are never allowed
+ * (Fetch standard, CORS protocol).
  */
 export function setHeaders(request: FastifyRequest, reply: FastifyReply): void {
   reply.header("x-content-type-options", "nosniff");
+  reply.header("cache-control", "no-store");
   if (!/^\/api(?:[/?]|$)/.test(request.raw.url ?? "")) return;
   reply.header("access-control-allow-origin", "*");
   reply.header("access-control-expose-headers", "Retry-After");
-  reply.header("cache-control", "no-store");
 }
 
 /** Answers OPTIONS, a preflight or not, with 204. */

@@ -10,15 +10,19 @@ export interface HealthOptions {
   isReady(): Promise<boolean> | boolean;
 }
 
+/** How long an answer of `/readyz` holds. */
+const freshMs = 1000;
+
 /**
  * `/livez` (the process answers), `/readyz` (it can also do its work, 503 otherwise) and `/metrics`. They need no key:
  * they hold no secret and nothing of anybody's mail.
  */
 export function serveHealth(app: FastifyInstance, options: HealthOptions): void {
-  app.get("/livez", (_request, reply) => reply.header("cache-control", "no-store").send("ok\n"));
+  const readiness = new Readiness(options);
+  app.get("/livez", (_request, reply) => reply.send("ok\n"));
   app.get("/readyz", async (_request, reply) => {
-    const isReady = await checkReady(options);
-    reply.header("cache-control", "no-store").code(isReady ? 200 : 503);
+    const isReady = await readiness.ask();
+    reply.code(isReady ? 200 : 503);
     return isReady ? "ok\n" : "not ready\n";
   });
   app.get("/metrics", async (_request, reply) => {
@@ -27,11 +31,34 @@ export function serveHealth(app: FastifyInstance, options: HealthOptions): void 
   });
 }
 
-async function checkReady(options: HealthOptions): Promise<boolean> {
-  try {
-    return await options.isReady();
-  } catch (error) {
-    options.log.error({ err: error }, "Not ready");
-    return false;
+/**
+ * Asks whether the server is ready, once at a time and at most once in {@link freshMs}: the question goes through the
+ * store's writer, and anybody may ask it.
+ */
+class Readiness {
+  readonly #options: HealthOptions;
+  #answer: Promise<boolean> | null = null;
+  #staleAtMs = 0;
+
+  constructor(options: HealthOptions) {
+    this.#options = options;
+  }
+
+  /** Never rejects. */
+  ask(): Promise<boolean> {
+    if (this.#answer === null || performance.now() >= this.#staleAtMs) {
+      this.#staleAtMs = Infinity;
+      this.#answer = this.#check().finally(() => (this.#staleAtMs = performance.now() + freshMs));
+    }
+    return this.#answer;
+  }
+
+  async #check(): Promise<boolean> {
+    try {
+      return await this.#options.isReady();
+    } catch (error) {
+      this.#options.log.error({ err: error }, "Not ready");
+      return false;
+    }
   }
 }
