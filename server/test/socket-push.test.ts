@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { request } from "node:http";
+import { connect } from "node:net";
+import { text } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
 import { listMails } from "./support/api-client.ts";
 import { domain, House, type Person } from "./support/house.ts";
@@ -128,6 +130,22 @@ describe("what is stored is pushed, once and in order", () => {
     const [, response] = (await once(socket.ws, "unexpected-response")) as [unknown, { statusCode: number }];
     assert.equal(response.statusCode, 404);
   });
+
+  test(
+    "an upgrade behind an unanswered request is an ordinary request, answered in its turn",
+    { timeout: 10_000 },
+    async () => {
+      const { address, key } = await newPerson();
+      const list = `GET /api?mail=${address}&key=${key}&wait=0.1 HTTP/1.1\r\nHost: a\r\n\r\n`;
+      const fields = ["Host: a", "Upgrade: websocket", "Connection: Upgrade, close", "Sec-WebSocket-Version: 13"];
+      const secret = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+      const upgrade = [`GET /ws?key=${key} HTTP/1.1`, ...fields, secret, "\r\n"].join("\r\n");
+      const connection = connect(house.http.address.port, "127.0.0.1");
+      connection.write(list + upgrade);
+      const answers = await text(connection);
+      assert.deepEqual(answers.match(/HTTP\/1\.1 \d+/g), ["HTTP/1.1 200", "HTTP/1.1 404"]);
+    },
+  );
 
   test("a key may come in a Bearer header, and beats the parameter", async () => {
     const person = await newPerson();

@@ -33,6 +33,11 @@ export class RequestTurns {
     else refuseRequest(response, "too_many_answers");
   }
 
+  /** True while a request of this connection is not answered to its end. */
+  isBusy(socket: Socket): boolean {
+    return this.#waiting.has(socket);
+  }
+
   #run(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request;
     response.once("close", () => this.#next(socket));

@@ -179,8 +179,10 @@ function createHttpServer(handler: RequestHandler): Server {
       keepAliveTimeout: keepAliveTimeoutMs,
       connectionsCheckingInterval: 5000,
       noDelay: true,
-      // Clients that offer HTTP/2 (`Upgrade: h2c`) mean an ordinary request.
-      shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === "websocket",
+      // Clients that offer HTTP/2 (`Upgrade: h2c`) mean an ordinary request, and so is an upgrade behind a request that is
+      // not answered yet: its answer would come in the middle of the frames.
+      shouldUpgradeCallback: ({ headers, socket }) =>
+        headers.upgrade?.toLowerCase() === "websocket" && !turns.isBusy(socket),
     },
     (request, response) => turns.take(request, response),
   );
