@@ -118,7 +118,7 @@ describe("one client's trouble is nobody else's", () => {
     assert.equal((await living.next()).id, 1);
   });
 
-  test("a client that talks without end is closed with 1008, by messages and by pings", async () => {
+  test("a client that talks without end is closed with 1008, by messages, by pings and by pongs", async () => {
     await using house = await House.open();
     const person = await house.addPerson("demo");
     using talker = await openSocket(house.origin, { key: person.key });
@@ -127,6 +127,23 @@ describe("one client's trouble is nobody else's", () => {
     using pinger = await openSocket(house.origin, { key: person.key });
     for (let i = 0; i < 101; i++) pinger.ws.ping();
     assert.equal((await pinger.closed).code, 1008);
+    using ponger = await openSocket(house.origin, { key: person.key });
+    for (let i = 0; i < 101; i++) ponger.ws.pong();
+    assert.equal((await ponger.closed).code, 1008);
+  });
+
+  test("a client that talks on after that is cut off", async () => {
+    await using house = await House.open();
+    const person = await house.addPerson("demo");
+    const flood = await openDeafSocket(house.origin, `key=${person.key}`);
+    const cut = new Promise((resolve) => flood.once("close", resolve));
+    const pings = Buffer.alloc(mebibyte, Buffer.from([0x89, 0x80, 0, 0, 0, 0]));
+    let taken = 0;
+    const count = (error?: Error | null): void => void (taken += error ? 0 : 1);
+    for (let i = 0; i < 64; i++) flood.write(pings, count);
+    flood.resume();
+    await cut;
+    assert.ok(taken < 16, `${taken} MiB of pings were taken`);
   });
 
   test("a few messages are ignored, a ping is answered, and a message over 4 KiB closes with 1009", async () => {

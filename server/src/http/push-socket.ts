@@ -20,7 +20,7 @@ export interface SocketLimits {
 const fragmentBytes = 256 * 1024;
 /** Bytes of one turn that are gathered into one write to the connection. */
 const gatheredBytes = 64 * 1024;
-/** Messages and pings a client may send in a window; it has nothing to say that would need more. */
+/** Messages, pings and unasked pongs a client may send in a window; it has nothing to say that would need more. */
 const maxClientMessages = 100;
 const clientWindowMs = 10_000;
 
@@ -53,6 +53,8 @@ export class PushSocket implements FollowerSink {
   #progressMs = 0;
   #heardMs = 0;
   #pingedMs = 0;
+  /** Pongs that nobody asked for (RFC 6455 section 5.5.3) count as messages. */
+  #awaitsPong = false;
   #windowMs = 0;
   #clientMessages = 0;
 
@@ -71,7 +73,11 @@ export class PushSocket implements FollowerSink {
       this.#hearMessage();
       if (!this.#closed) ws.pong(data, false, this.#onFlushed);
     });
-    ws.on("pong", () => this.#hear());
+    ws.on("pong", () => {
+      if (this.#awaitsPong) this.#hear();
+      else this.#hearMessage();
+      this.#awaitsPong = false;
+    });
     // What a client does wrong ends its socket (1002, 1009) and is no news.
     ws.on("error", () => undefined);
     ws.on("close", () => {
@@ -124,6 +130,7 @@ export class PushSocket implements FollowerSink {
       ws.terminate();
     } else if (nowMs - this.#pingedMs >= pingIntervalMs) {
       this.#pingedMs = nowMs;
+      this.#awaitsPong = true;
       this.#noteStart(ws);
       ws.ping(undefined, false, this.#onFlushed);
     }
@@ -215,6 +222,9 @@ export class PushSocket implements FollowerSink {
 
   #hearMessage(): void {
     this.#hear();
-    if (++this.#clientMessages > maxClientMessages) this.close({ code: 1008, reason: "Too many messages" });
+    this.#clientMessages++;
+    if (this.#clientMessages > maxClientMessages) this.close({ code: 1008, reason: "Too many messages" });
+    // It goes on without reading our goodbye.
+    if (this.#clientMessages > 2 * maxClientMessages) this.#open?.ws.terminate();
   }
 }
