@@ -21,6 +21,24 @@ describe("the files of SQLite", () => {
     assert.deepEqual(readdirSync(place.dataDir), ["catmails.db"]);
   });
 
+  test("are whole and alone also when the store closes while its log is being copied back", async () => {
+    const threads = (): number => process.getActiveResourcesInfo().filter((name) => name === "MessagePort").length;
+    const before = threads();
+    await using scene = await StoreScene.open(sqliteEngine);
+    const ann = await scene.user("ann");
+    const { dataDir } = scene.place as DataDirectory;
+    // The last of these fills the log, and its copy has begun when the mail is answered.
+    const big = (): Uint8Array<ArrayBuffer> => new Uint8Array(8 * 1024 * 1024);
+    const subjects = Array.from({ length: 8 }, (_, index) => `mail ${index}`);
+    for (const subject of subjects) await scene.deliver(main(ann), subject, { raw: big() });
+    assert.ok(threads() > before + 1, "the writer's thread has company");
+    await scene.store[Symbol.asyncDispose]();
+    assert.equal(threads(), before);
+    assert.deepEqual(readdirSync(dataDir), ["catmails.db"]);
+    await using again = await scene.another();
+    assert.deepEqual(await again.subjects(ann, { order: "oldest" }), subjects);
+  });
+
   test("are synced at each commit", async () => {
     await using scene = await StoreScene.open(sqliteEngine);
     const facts = new Map((await scene.store.check()).facts.map(({ name, value }) => [name, value]));
