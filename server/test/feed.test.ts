@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AccessControl, scopeFilters, type Access } from "../src/mail/access.ts";
 import type { EndReason, FollowerSink, MailRecord } from "../src/mail/follower.ts";
+import type { Store } from "../src/store/store.ts";
 import { House, type Person } from "./support/house.ts";
 
 /** A sink that keeps what it gets, and has room for so many mails. */
@@ -131,4 +132,23 @@ test("a feed that stops says so to its followers and takes no more", async () =>
   await house.feed[Symbol.asyncDispose]();
   assert.equal(await basket.ended, "shutdown");
   await assert.rejects(house.feed.follow({ ...everything(access), sink: new Basket() }), /Service is not available/);
+});
+
+test("a hundred changes at once are one look at each follower, not a hundred", async () => {
+  let looks = 0;
+  const counting = (store: Store): Store =>
+    new Proxy(store, {
+      get(target, name) {
+        if (name === "findKey") looks++;
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === "function" ? (value as () => unknown).bind(target) : value;
+      },
+    });
+  await using house = await House.open({ wrapStore: counting });
+  const ann = await house.addPerson("ann");
+  const access = await accessOf(house, ann);
+  for (let count = 0; count < 20; count++) await house.feed.follow({ ...everything(access), sink: new Basket() });
+  looks = 0;
+  await Promise.all(Array.from({ length: 100 }, () => house.feed.refresh(ann.userId)));
+  assert.ok(looks >= 20 && looks < 200, `${looks} looks at 20 followers`);
 });

@@ -37,6 +37,10 @@ interface UserFeed extends FeedHead {
   followers: Set<Follower>;
   /** Followers and those about to become one. */
   places: number;
+  /** The look at this user's followers that has begun last; never rejects. */
+  look: Promise<void>;
+  /** The one after it, shared by all who ask before it begins. */
+  nextLook: Promise<void> | null;
 }
 
 /**
@@ -119,7 +123,7 @@ export class Feed implements AsyncDisposable {
    */
   async refresh(userId: number): Promise<void> {
     try {
-      await this.#revalidateAll([userId]);
+      await this.#lookAtUser(userId);
     } catch (error) {
       this.#options.log.error({ err: error }, "Could not look at followers after a change");
     }
@@ -138,7 +142,7 @@ export class Feed implements AsyncDisposable {
   #takePlace(userId: number): UserFeed {
     if (this.#stop.signal.aborted) throw new Refusal("unavailable");
     const { maxFollowers, maxFollowersPerUser, metrics } = this.#options;
-    const user = this.#users.get(userId) ?? { announcements: 0, lastId: 0, followers: new Set(), places: 0 };
+    const user = this.#users.get(userId) ?? newUserFeed();
     if (this.#places >= maxFollowers || user.places >= maxFollowersPerUser) {
       throw new Refusal("too_many_followers", { retryAfterSeconds: 5 });
     }
@@ -172,7 +176,7 @@ export class Feed implements AsyncDisposable {
   async #look(): Promise<void> {
     const { store } = this.#options;
     const { revision, userIds } = await store.changedUsers(this.#revision ?? Number.MAX_SAFE_INTEGER);
-    if (this.#revision !== null) await this.#revalidateAll(userIds);
+    if (this.#revision !== null) await Promise.all(userIds.map((userId) => this.#lookAtUser(userId)));
     // Only now: what could not be looked at has to be looked at again, or a revoked key would go on.
     this.#revision = revision;
     this.#endExpired();
@@ -180,15 +184,29 @@ export class Feed implements AsyncDisposable {
     if (this.#foreignChange) await this.#catchUpWithForeignMails();
   }
 
-  async #revalidateAll(userIds: readonly number[]): Promise<void> {
+  /**
+   * Looks at a user's followers once more. Looks of one user never overlap, and all who ask before the next one begins
+   * share it: somebody with many followers who changes mailboxes all the time would keep everybody else waiting.
+   */
+  #lookAtUser(userId: number): Promise<void> {
+    const user = this.#users.get(userId);
+    if (user === undefined) return Promise.resolve();
+    user.nextLook ??= user.look.then(() => {
+      user.nextLook = null;
+      const look = this.#revalidateAll(user);
+      user.look = look.catch(() => undefined);
+      return look;
+    });
+    return user.nextLook;
+  }
+
+  async #revalidateAll(user: UserFeed): Promise<void> {
     let startedMs = performance.now();
-    for (const userId of userIds) {
-      for (const follower of [...(this.#users.get(userId)?.followers ?? [])]) {
-        await this.#revalidate(follower);
-        if (performance.now() - startedMs < sliceMs) continue;
-        await delay(0);
-        startedMs = performance.now();
-      }
+    for (const follower of [...user.followers]) {
+      await this.#revalidate(follower);
+      if (performance.now() - startedMs < sliceMs) continue;
+      await delay(0);
+      startedMs = performance.now();
     }
   }
 
@@ -244,4 +262,8 @@ export class Feed implements AsyncDisposable {
   #forEach(visit: (follower: Follower) => void): void {
     for (const user of this.#users.values()) for (const follower of user.followers) visit(follower);
   }
+}
+
+function newUserFeed(): UserFeed {
+  return { announcements: 0, lastId: 0, followers: new Set(), places: 0, look: Promise.resolve(), nextLook: null };
 }
