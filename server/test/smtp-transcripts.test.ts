@@ -93,6 +93,7 @@ const otherTalkers: Readonly<Record<string, string>> = {
   "server/test/http-unread.test.ts": "HTTP",
   "server/test/http-wait.test.ts": "HTTP",
   "server/test/smtp-drain.test.ts": "a connection that is refused",
+  "server/test/socket-push.test.ts": "HTTP and WebSocket by hand",
   "server/test/support/api-client.ts": "HTTP",
   "server/test/support/socket-client.ts": "WebSocket",
 };
