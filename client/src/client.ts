@@ -51,6 +51,26 @@ export interface SeedError {
   incident?: string;
 }
 
+/** Answer of `POST /v1/ingest` and of the providers' paths below it: the mail is stored for at least one recipient. */
+export interface IngestAnswer {
+  success: true;
+  /** Names the mail in the server's log; `null` when an earlier post had stored it already. */
+  receipt: string | null;
+  /** In the order of `to`. */
+  recipients: IngestRecipient[];
+}
+
+/** A refused post; `recipients` where it got as far as asking for them. */
+export interface IngestError extends SeedError {
+  recipients?: IngestRecipient[];
+}
+
+/** What became of one recipient. */
+export type IngestRecipient =
+  | { mail: string; stored: true }
+  /** `temporary`: another try may succeed. */
+  | { mail: string; stored: false; code: string; error: string; temporary: boolean };
+
 /** One WebSocket frame: one mail. */
 export interface SeedPush {
   /** The same id as in `getmails`. */

@@ -1,3 +1,4 @@
+import { createPublicKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { parse as parseYaml } from "yaml";
 import { parseAddress, parseDomain } from "./address.ts";
@@ -9,9 +10,12 @@ type Value<K extends SettingName> = (typeof settings)[K] extends { choices: read
   ? Choice
   : (typeof settings)[K]["kind"] extends "port" | "count" | "bytes" | "duration"
     ? number
-    : K extends "bootstrap_key"
+    : K extends OptionalName
       ? string | null
       : string;
+
+/** Settings that stay `null` when nobody sets them. */
+type OptionalName = "bootstrap_key" | "mailgun_signing_key" | "sendgrid_public_key" | "ses_topics" | "ses_certificates";
 
 /** A value for every key of {@link settings}: durations in milliseconds, sizes in bytes, domains and addresses canonical. */
 export type Config = { readonly [K in SettingName]: Value<K> };
@@ -92,6 +96,8 @@ function resolve(raw: RawValues): Config {
   if (values.get("bootstrap_mail") === null) values.set("bootstrap_mail", `demo@${domain}`);
   checkTimeZone(values.get("time_zone") as string);
   checkBootstrapKey(values.get("bootstrap_key") as string | null);
+  checkSendgridKey(values.get("sendgrid_public_key") as string | null);
+  checkTopics(values.get("ses_topics") as string | null);
   return Object.fromEntries(values) as unknown as Config;
 }
 
@@ -247,4 +253,27 @@ function checkBootstrapKey(key: string | null): void {
   if (key !== null && !givenKey.test(key)) {
     throw new ConfigError("bootstrap_key: a key is mk_ and URL-safe characters, 16 to 128 characters in all.");
   }
+}
+
+/** Elliptic curve, Base64 of DER, as SendGrid shows it. */
+function checkSendgridKey(key: string | null): void {
+  if (key === null) return;
+  try {
+    const { asymmetricKeyType } = createPublicKey({ key: Buffer.from(key, "base64"), format: "der", type: "spki" });
+    if (asymmetricKeyType === "ec") return;
+  } catch {
+    // Said below.
+  }
+  throw new ConfigError("sendgrid_public_key: it is not a public key as SendGrid shows it (Base64, begins with MF).");
+}
+
+function checkTopics(topics: string | null): void {
+  const wrong = listOf(topics).find((arn) => !/^arn:aws[a-z-]*:sns:[a-z0-9-]{1,32}:\d{12}:[\w-]{1,256}$/.test(arn));
+  if (wrong === undefined) return;
+  throw new ConfigError(`ses_topics: "${wrong}" is not the ARN of a topic (arn:aws:sns:REGION:ACCOUNT:NAME).`);
+}
+
+/** The items of a comma separated value; none when it is not set. */
+export function listOf(text: string | null): string[] {
+  return (text ?? "").split(",").flatMap((item) => item.trim() || []);
 }

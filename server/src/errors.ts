@@ -9,6 +9,8 @@ export const errorTable = {
   missing_mail: { code: "missing_mail", text: "Missing mail", status: 400 },
   mailbox_scope_invalid: { code: "mailbox_scope_invalid", text: "Mailbox scope is invalid", status: 403 },
   read_only_key: { code: "read_only_key", text: "Mailbox scope is invalid", status: 403 },
+  ingest_only_key: { code: "ingest_only_key", text: "Mailbox scope is invalid", status: 403 },
+  ingest_key_required: { code: "ingest_key_required", text: "Key is not for ingest", status: 401 },
   not_temp_mailbox: {
     code: "not_temp_mailbox",
     text: "Cannot delete main mailbox or alias mailbox (only temp mailbox allowed)",
@@ -31,6 +33,18 @@ export const errorTable = {
   headers_too_large: { code: "headers_too_large", text: "URL or headers are too long", status: 431 },
   malformed_request: { code: "malformed_request", text: "Malformed request", status: 400 },
   request_timeout: { code: "request_timeout", text: "Request took too long to arrive", status: 408 },
+  // Met by those who post mail.
+  unknown_mailbox: { code: "unknown_mailbox", text: "No such mailbox here", status: 404 },
+  foreign_domain: { code: "foreign_domain", text: "Domain is not served here, no relaying", status: 403 },
+  mail_too_large: { code: "mail_too_large", text: "Mail is too large", status: 413 },
+  mail_never_fits: { code: "mail_never_fits", text: "Mail is larger than the mailbox may ever hold", status: 413 },
+  mail_looping: { code: "mail_looping", text: "Mail is looping, too many Received fields", status: 422 },
+  raw_missing: { code: "raw_missing", text: "Post holds no raw mail", status: 422 },
+  invalid_signature: { code: "invalid_signature", text: "Signature is invalid", status: 401 },
+  signature_expired: { code: "signature_expired", text: "Signature is too old", status: 401 },
+  post_replayed: { code: "post_replayed", text: "Post was taken before", status: 409 },
+  mailbox_full: { code: "mailbox_full", text: "Mailbox is full", status: 503 },
+  no_room: { code: "no_room", text: "No room for this mail now", status: 503 },
   internal: { code: "internal", text: "Internal error", status: 500 },
   unavailable: { code: "unavailable", text: "Service is not available", status: 503 },
   // Met only by the operator at the command line.

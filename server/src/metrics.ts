@@ -16,6 +16,10 @@ export class Metrics {
     "reason",
   ]);
   readonly smtpMails = this.#counter("smtp_mails_total", "Mails that came in over SMTP, by outcome", ["outcome"]);
+  readonly ingestPosts = this.#counter("ingest_posts_total", "Posts of mail over HTTP, by adapter and outcome", [
+    "adapter",
+    "outcome",
+  ]);
   readonly receivedMails = this.#counter("received_mails_total", "Mails stored, whichever way they came in", []);
   readonly receivedBytes = this.#counter("received_bytes_total", "Raw bytes of stored mails", []);
   readonly receiveSeconds = this.#histogram("receive_seconds", "From the final dot to the synced commit");

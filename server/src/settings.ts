@@ -87,6 +87,40 @@ export const settings = {
   },
 
   http_max_body_bytes: { kind: "bytes", fallback: "1MiB", min: 1024, about: "Largest request body (413)" },
+  mailgun_signing_key: {
+    kind: "secret",
+    fallback: null,
+    about: "HTTP webhook signing key of Mailgun; its posts are refused when unset",
+  },
+  sendgrid_public_key: {
+    kind: "text",
+    fallback: null,
+    about: "Public key of SendGrid's signed Inbound Parse; its posts need an ingest key when unset",
+  },
+  ses_topics: {
+    kind: "text",
+    fallback: null,
+    about:
+      "ARNs of the SNS topics that Amazon SES publishes mail to, comma separated; their posts are refused when unset",
+  },
+  ses_certificates: {
+    kind: "path",
+    fallback: null,
+    about: "Directory of SNS signing certificates (PEM); they are fetched from SNS when unset",
+  },
+  ingest_max_buffered_bytes: {
+    kind: "bytes",
+    fallback: "256MiB",
+    min: 1024,
+    about:
+      "Memory for mails that are being posted, once for those with a key and once for those with a signature (503)",
+  },
+  ingest_timeout: {
+    kind: "duration",
+    fallback: "30s",
+    min: 100,
+    about: "Time in which a posted mail must arrive, and 10 s more for each MiB of it (408)",
+  },
   max_followers: { kind: "count", fallback: "10000", min: 1, about: "Open WebSockets and waits of all users (429)" },
   max_followers_per_user: {
     kind: "count",

@@ -71,7 +71,7 @@ describe("the files of SQLite", () => {
     await Promise.all(processes.map((process) => process.kill()));
     assert.deepEqual(lines, ["open", "open", "open", "open"]);
     const store = await place.open();
-    assert.equal((await store.check()).schemaVersion, 1);
+    assert.equal((await store.check()).schemaVersion, 2);
     await store[Symbol.asyncDispose]();
   });
 });
@@ -92,7 +92,7 @@ describe("a file that cannot be our database", () => {
     database.close();
     await assert.rejects(
       place.open(),
-      /^Error: The database in .*catmails\.db has schema version 7; this program knows up to 1\. Run a newer catmails\.$/,
+      /^Error: The database in .*catmails\.db has schema version 7; this program knows up to 2\. Run a newer catmails\.$/,
     );
   });
 

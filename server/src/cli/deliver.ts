@@ -1,15 +1,13 @@
 import type { Readable } from "node:stream";
 import type { Command } from "commander";
 import type { Address } from "../address.ts";
+import { withCrlf } from "../mail/line-ends.ts";
 import type { Receiver, ReceiverRecipient } from "../mail/receive.ts";
 import type { Envelope } from "../origin.ts";
 import { addressArgument, addressesArgument } from "./arguments.ts";
 import { Failure } from "./failure.ts";
 import { note } from "./output.ts";
 import { withStore, type StoreSession } from "./session.ts";
-
-const cr = 13;
-const lf = 10;
 
 /** `catmails deliver`: one mail from standard input, as another mail server's pipe hands it over. */
 export function addDeliverCommand(program: Command): void {
@@ -118,28 +116,4 @@ async function readAll(input: Readable, maxBytes: number): Promise<Buffer> {
 
 function tooLarge(maxBytes: number): Failure {
   return new Failure("too_large", `The mail is larger than ${maxBytes} bytes (smtp_max_message_bytes).`);
-}
-
-/** The same lines, each ended by CRLF, in a buffer of their own. A CR that ends no line stays where it is. */
-function withCrlf(text: Buffer): Buffer<ArrayBuffer> {
-  let bareEnds = 0;
-  for (const _ of bareLineEnds(text)) bareEnds++;
-  const endMissing = text.at(-1) !== lf;
-  const out = Buffer.from(new ArrayBuffer(text.byteLength + bareEnds + (endMissing ? 2 : 0)));
-  let from = 0;
-  let to = 0;
-  for (const end of bareLineEnds(text)) {
-    to += text.copy(out, to, from, end);
-    out[to++] = cr;
-    from = end;
-  }
-  to += text.copy(out, to, from);
-  if (endMissing) out.set([cr, lf], to);
-  return out;
-}
-
-function* bareLineEnds(text: Buffer): Generator<number> {
-  for (let at = text.indexOf(lf); at >= 0; at = text.indexOf(lf, at + 1)) {
-    if (text[at - 1] !== cr) yield at;
-  }
 }

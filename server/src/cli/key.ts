@@ -1,7 +1,7 @@
-import type { Command } from "commander";
+import { Option, type Command } from "commander";
 import type { Address } from "../address.ts";
 import { hashKey, makeKey, storeKey } from "../mail/keys.ts";
-import type { ApiKey, Store, User } from "../store/store.ts";
+import type { ApiKey, IngestReach, Store, User } from "../store/store.ts";
 import { addressArgument, addressesArgument, futureArgument } from "./arguments.ts";
 import { Failure } from "./failure.ts";
 import { everyRow, mailboxAddresses, requireMailbox, requireUser } from "./lookup.ts";
@@ -13,6 +13,8 @@ interface AddOptions {
   user: Address;
   mailbox?: Address[];
   readOnly?: true;
+  ingest?: true;
+  allMailboxes?: true;
   expires?: number;
 }
 
@@ -25,13 +27,25 @@ export function addKeyCommands(program: Command): void {
     .requiredOption("--user <address>", "main mailbox of the user that the key belongs to (required)", addressArgument)
     .option("--mailbox <address>", "only this mailbox of the user; may be repeated (default: all)", addressesArgument)
     .option("--read-only", "may read, but neither make nor delete temp mailboxes")
+    .addOption(
+      new Option("--ingest", "may only hand in mail over HTTP, to mailboxes of the user; reads nothing").conflicts(
+        "readOnly",
+      ),
+    )
+    .addOption(
+      new Option(
+        "--all-mailboxes",
+        "with --ingest: to every mailbox of the server, for what stands in for an MX",
+      ).conflicts("mailbox"),
+    )
     .option("--expires <time>", "end, as a duration from now or an ISO 8601 time (default: never)", futureArgument)
     .addHelpText(
       "after",
       `
 Examples:
   catmails key add --user alice@example.com
-  catmails key add --user alice@example.com --mailbox ci@example.com --read-only --expires 30d`,
+  catmails key add --user alice@example.com --mailbox ci@example.com --read-only --expires 30d
+  catmails key add --user alice@example.com --ingest --all-mailboxes`,
     )
     .action((options: AddOptions, command: Command) =>
       withStore(command, { create: false }, (session) => add(session, options)),
@@ -58,6 +72,9 @@ Examples:
 }
 
 async function add({ store, out }: StoreSession, options: AddOptions): Promise<void> {
+  if (options.allMailboxes === true && options.ingest !== true) {
+    throw new Failure("ingest_required", "--all-mailboxes goes with --ingest: only such a key reaches past its user.");
+  }
   const user = await requireUser(store, options.user);
   const mailboxes = await Promise.all((options.mailbox ?? []).map((address) => requireMailbox(store, address)));
   const foreign = mailboxes.find(({ userId }) => userId !== user.id);
@@ -69,6 +86,7 @@ async function add({ store, out }: StoreSession, options: AddOptions): Promise<v
     userId: user.id,
     mailboxIds: mailboxes.length === 0 ? null : [...new Set(mailboxes.map(({ id }) => id))],
     readOnly: options.readOnly === true,
+    ingest: options.ingest !== true ? null : options.allMailboxes === true ? "every" : "own",
     expiresAtMs: options.expires ?? null,
     nowMs: Date.now(),
   });
@@ -91,8 +109,8 @@ async function list({ store, out }: StoreSession, userAddress: Address | undefin
       key.public_id,
       key.user ?? "(removed)",
       key.state,
-      key.read_only ? "read" : "manage",
-      key.mailboxes === null ? "all" : key.mailboxes.join(","),
+      key.ingest !== null ? "ingest" : key.read_only ? "read" : "manage",
+      key.mailboxes !== null ? key.mailboxes.join(",") : key.ingest === "every" ? "every user's" : "all",
       key.expires_at ?? "never",
       key.created_at,
     ],
@@ -105,6 +123,8 @@ interface KeyView {
   user: string | null;
   state: "active" | "expired" | "revoked";
   read_only: boolean;
+  /** Not `null`: it only hands in mail, for its own user or for every mailbox of the server. */
+  ingest: IngestReach | null;
   mailboxes: string[] | null;
   expires_at: string | null;
   created_at: string;
@@ -118,6 +138,7 @@ async function viewOf(store: Store, key: ApiKey, user: User | null): Promise<Key
     user: user?.address ?? null,
     state: key.revokedAtMs !== null ? "revoked" : isExpired ? "expired" : "active",
     read_only: key.readOnly,
+    ingest: key.ingest,
     mailboxes: addresses === null ? null : [...addresses.values()],
     expires_at: key.expiresAtMs === null ? null : isoTime(key.expiresAtMs),
     created_at: isoTime(key.createdAtMs),

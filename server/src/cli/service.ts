@@ -1,6 +1,8 @@
 import { timeFormatter } from "../clock.ts";
-import type { Config } from "../config.ts";
+import { listOf, type Config } from "../config.ts";
 import { systemCodeOf } from "../errors.ts";
+import { fetchCertificate } from "../http/ingest/sns-certificates.ts";
+import type { IngestSettings } from "../http/ingest/ingest-api.ts";
 import { HttpServer } from "../http/server.ts";
 import type { Logger } from "../log.ts";
 import { AccessControl } from "../mail/access.ts";
@@ -79,7 +81,8 @@ export class Service implements AsyncDisposable {
       const leftMs = (): number => Math.max(0, deadlineMs - performance.now());
       try {
         // Mail in flight is stored and pushed before the sockets go.
-        await smtp.drain(config.shutdown_timeout * smtpShareOfStop);
+        const forMailMs = config.shutdown_timeout * smtpShareOfStop;
+        await Promise.all([smtp.drain(forMailMs), http.drainIngest(forMailMs)]);
         await rooms.feed[Symbol.asyncDispose]();
         await http.drain(leftMs());
       } finally {
@@ -190,8 +193,24 @@ function listenHttp(config: Config, rooms: Rooms & Foundations & { state: { read
         pingIntervalMs: config.ws_ping_interval,
         deadTimeoutMs: config.ws_dead_timeout,
       },
+      ingest: ingestSettings(config, rooms.receiver),
     }),
   );
+}
+
+function ingestSettings(config: Config, receiver: Receiver): IngestSettings {
+  return {
+    receiver,
+    maxMessageBytes: config.smtp_max_message_bytes,
+    maxRecipients: config.smtp_max_recipients,
+    maxBufferedBytes: config.ingest_max_buffered_bytes,
+    graceMs: config.ingest_timeout,
+    mailgunSigningKey: config.mailgun_signing_key,
+    sendgridPublicKey: config.sendgrid_public_key,
+    sesTopics: listOf(config.ses_topics),
+    sesCertificateDirectory: config.ses_certificates,
+    fetchCertificate,
+  };
 }
 
 function listenSmtp(config: Config, base: { receiver: Receiver; log: Logger; metrics: Metrics }): Promise<SmtpServer> {

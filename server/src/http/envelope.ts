@@ -19,6 +19,9 @@ const frameworkErrors: Readonly<Record<string, ErrorName>> = {
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: "invalid_body",
 };
 
+/** Said on purpose; every other 5xx is a fault of ours. */
+const busyNames: ReadonlySet<ErrorName> = new Set<ErrorName>(["unavailable", "mailbox_full", "no_room"]);
+
 /**
  * The answer for anything thrown: a refusal as the error table has it, the framework's own refusals in the same words,
  * and everything else as `internal` with an incident id, under which the log has the error.
@@ -32,8 +35,7 @@ export function answerFor(error: unknown, log: Logger): Answer {
     return { status, body: { success: false, error: text, code, incident } };
   }
   const { text, code, status } = refusal.entry;
-  // Said while stopping, on purpose; every other 5xx is a fault of ours.
-  if (status >= 500 && refusal.errorName !== "unavailable") log.error({ err: refusal }, "A request failed");
+  if (status >= 500 && !busyNames.has(refusal.errorName)) log.error({ err: refusal }, "A request failed");
   const detailed = refusal.errorName === "invalid_parameter";
   const body: SeedError = { success: false, error: detailed ? refusal.message : text, code };
   const { retryAfterSeconds } = refusal;

@@ -2,7 +2,7 @@ import { Refusal } from "../errors.ts";
 
 /** Parameters that one request may bring in its query, and as many in its body. */
 const maxParameters = 200;
-const list = "mail";
+const lists: ReadonlySet<string> = new Set(["mail", "to"]);
 
 /**
  * The parameters of one request by name. An empty value counts as one that was not given. Everything that reads a value
@@ -37,7 +37,7 @@ export class Parameters {
     if (value === "") return;
     const values = this.#values.get(name);
     if (values === undefined) this.#values.set(name, [value]);
-    else if (name === list) values.push(value);
+    else if (lists.has(name)) values.push(value);
     // Two values for one thing: whoever checked the first must not find that the second one was used.
     else throw fault(`${shown(name)} is given twice`);
   }
@@ -50,9 +50,14 @@ export class Parameters {
     return this;
   }
 
-  /** Every value of `mail`, the only parameter that may be repeated. */
+  /** Every value of `mail`, which may be repeated. */
   get mail(): readonly string[] {
-    return this.#values.get(list) ?? [];
+    return this.#values.get("mail") ?? [];
+  }
+
+  /** Every value of `to`, which may be repeated. */
+  get to(): readonly string[] {
+    return this.#values.get("to") ?? [];
   }
 
   text(name: string): string | undefined {

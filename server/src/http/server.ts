@@ -10,11 +10,13 @@ import type { Feed } from "../mail/feed.ts";
 import type { Mailboxes } from "../mail/mailboxes.ts";
 import type { Reader } from "../mail/reading.ts";
 import type { Metrics } from "../metrics.ts";
+import { limitArrival } from "./arrival.ts";
 import { acceptBodies } from "./body.ts";
 import { Connections } from "./connections.ts";
 import { apiMethods, setHeaders } from "./cors.ts";
 import { protocolFault, refuseConnection, sendError } from "./envelope.ts";
 import { serveHealth } from "./health.ts";
+import { IngestApi, type IngestSettings } from "./ingest/ingest-api.ts";
 import type { SocketLimits } from "./push-socket.ts";
 import { RequestTurns, type RequestHandler } from "./request-turns.ts";
 import { SeedApi } from "./seed-api.ts";
@@ -35,15 +37,18 @@ export interface HttpOptions {
   /** Answers `/readyz`; rejects when it cannot tell, which counts as no. */
   isReady(): Promise<boolean> | boolean;
   socket: SocketLimits;
+  ingest: IngestSettings;
 }
 
 const headersTimeoutMs = 15_000;
-/** Time to receive a request, not to answer it: waits may take longer. */
+/** Time to receive a request, not to answer it: waits may take longer. Posts of mail have a limit of their own. */
 const requestTimeoutMs = 30_000;
 /** Longer than the 60 s after which common load balancers close, so that it is never us who closes under a request. */
 const keepAliveTimeoutMs = 72_000;
 /** Silence on a connection while a request is being answered: longer than any wait, and the end of a client that does not read. */
 const idleTimeoutMs = 90_000;
+
+const isIngest = /^\/v1\/ingest(?:[/?]|$)/;
 
 /** One listener for the API, WebSockets and health. */
 export class HttpServer implements AsyncDisposable {
@@ -51,6 +56,7 @@ export class HttpServer implements AsyncDisposable {
   readonly #server: Server;
   readonly #connections: Connections;
   readonly #api: SeedApi;
+  readonly #ingest: IngestApi;
   readonly #sockets: SocketDoor;
   #address = { host: "", port: 0 };
   #draining: Promise<void> | null = null;
@@ -63,7 +69,8 @@ export class HttpServer implements AsyncDisposable {
   }
 
   private constructor(options: HttpOptions) {
-    const { app, server } = createApp(options);
+    this.#ingest = new IngestApi(options);
+    const { app, server } = createApp(options, this.#ingest.longestArrivalMs);
     this.#app = app;
     this.#server = server;
     this.#connections = new Connections(server);
@@ -74,6 +81,7 @@ export class HttpServer implements AsyncDisposable {
       done();
     });
     this.#api.serve(app);
+    this.#ingest.serve(app);
     serveHealth(app, options);
     app.get("/", (_request, reply) => reply.send("Cat Mails: the API is at /api, new mail over WebSocket at /ws.\n"));
     server.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => {
@@ -85,6 +93,11 @@ export class HttpServer implements AsyncDisposable {
   /** Where it listens, or listened. */
   get address(): { host: string; port: number } {
     return this.#address;
+  }
+
+  /** Takes no more mail; resolves when what is here has been stored or refused, within `timeoutMs`. All else goes on. */
+  drainIngest(timeoutMs: number): Promise<void> {
+    return this.#ingest.drain(timeoutMs);
   }
 
   /**
@@ -132,7 +145,7 @@ export class HttpServer implements AsyncDisposable {
   }
 }
 
-function createApp(options: HttpOptions): { app: FastifyInstance; server: Server } {
+function createApp(options: HttpOptions, longestPostMs: number): { app: FastifyInstance; server: Server } {
   const { log, maxBodyBytes } = options;
   let server: Server | undefined;
   const app = Fastify({
@@ -152,7 +165,7 @@ function createApp(options: HttpOptions): { app: FastifyInstance; server: Server
       void sendError(reply, error, log);
     },
     clientErrorHandler: (error, socket) => refuseConnection(socket, protocolFault(error)),
-    serverFactory: (handler: RequestHandler) => (server = createHttpServer(handler)),
+    serverFactory: (handler: RequestHandler) => (server = createHttpServer(handler, longestPostMs)),
   });
   if (server === undefined) throw new Error("The framework made no server");
   acceptBodies(app);
@@ -170,12 +183,12 @@ function createApp(options: HttpOptions): { app: FastifyInstance; server: Server
   return { app, server };
 }
 
-function createHttpServer(handler: RequestHandler): Server {
+function createHttpServer(handler: RequestHandler, longestPostMs: number): Server {
   const turns = new RequestTurns(handler);
   const server = createServer(
     {
       headersTimeout: headersTimeoutMs,
-      requestTimeout: requestTimeoutMs,
+      requestTimeout: Math.max(requestTimeoutMs, longestPostMs),
       keepAliveTimeout: keepAliveTimeoutMs,
       connectionsCheckingInterval: 5000,
       noDelay: true,
@@ -184,7 +197,10 @@ function createHttpServer(handler: RequestHandler): Server {
       shouldUpgradeCallback: ({ headers, socket }) =>
         headers.upgrade?.toLowerCase() === "websocket" && !turns.isBusy(socket),
     },
-    (request, response) => turns.take(request, response),
+    (request, response) => {
+      if (!isIngest.test(request.url ?? "")) limitArrival(request, requestTimeoutMs);
+      turns.take(request, response);
+    },
   );
   server.setTimeout(idleTimeoutMs);
   return server;

@@ -1,9 +1,9 @@
 import { parseAddress, type Address } from "../address.ts";
 import { Refusal } from "../errors.ts";
-import type { MailFilter, Route, Store } from "../store/store.ts";
+import type { ApiKey, IngestReach, MailFilter, Route, Store } from "../store/store.ts";
 import { hashKey } from "./keys.ts";
 
-/** What a presented key may do, as of the moment it was looked up. */
+/** What a presented key may read and change, as of the moment it was looked up. No ingest key ever has one. */
 export interface Access {
   keyId: number;
   publicId: string;
@@ -14,6 +14,15 @@ export interface Access {
   expiresAtMs: number | null;
   /** SHA-256 of the key, to look it up again while a socket stays open. */
   hash: Uint8Array;
+}
+
+/** Whom a presented ingest key may hand mail to. It reads nothing and changes nothing else. */
+export interface IngestAccess {
+  publicId: string;
+  userId: number;
+  reach: IngestReach;
+  /** Only these mailboxes; `null`: all within reach. */
+  mailboxIds: readonly number[] | null;
 }
 
 // Everything that could be a key; anything else is refused before it is hashed.
@@ -27,25 +36,45 @@ export class AccessControl {
     this.#store = store;
   }
 
-  /** The access of a key, or `null` when it is unknown, revoked or expired. Looked up each time, so a revoked key stops at once. */
+  /**
+   * The access of a key, or `null` when it is unknown, revoked or expired. Looked up each time, so a revoked key stops at
+   * once. Throws `ingest_only_key` for a key that may only hand in mail.
+   */
   async authenticate(key: string): Promise<Access | null> {
-    return keyShape.test(key) ? await findAccess(this.#store, hashKey(key)) : null;
+    const found = await this.#find(key);
+    if (found !== null && found.ingest !== null) throw new Refusal("ingest_only_key");
+    return found === null ? null : accessOf(found, hashKey(key));
+  }
+
+  /**
+   * Whom a key may hand mail to, or `null` when it is unknown, revoked or expired. Throws `ingest_key_required` for a key
+   * that was made to read.
+   */
+  async authenticateIngest(key: string): Promise<IngestAccess | null> {
+    const found = await this.#find(key);
+    if (found === null) return null;
+    const { publicId, userId, ingest, mailboxIds } = found;
+    if (ingest === null) throw new Refusal("ingest_key_required");
+    return { publicId, userId, reach: ingest, mailboxIds };
   }
 
   /** What the addresses of a `mail` parameter stand for; throws like {@link resolveFilters}. */
   resolve(access: Access, addresses: readonly string[]): Promise<MailFilter[]> {
     return resolveFilters(this.#store, access, addresses);
   }
+
+  async #find(key: string): Promise<ApiKey | null> {
+    return keyShape.test(key) ? await this.#store.findKey(hashKey(key), Date.now()) : null;
+  }
 }
 
 /** Looks an access up again; `null` once its key is revoked or expired. */
-export function renewAccess(store: Store, access: Access): Promise<Access | null> {
-  return findAccess(store, access.hash);
+export async function renewAccess(store: Store, access: Access): Promise<Access | null> {
+  const key = await store.findKey(access.hash, Date.now());
+  return key === null ? null : accessOf(key, access.hash);
 }
 
-async function findAccess(store: Store, hash: Uint8Array): Promise<Access | null> {
-  const key = await store.findKey(hash, Date.now());
-  if (key === null) return null;
+function accessOf(key: ApiKey, hash: Uint8Array): Access {
   const { id, publicId, userId, mailboxIds, readOnly, expiresAtMs } = key;
   return { keyId: id, publicId, userId, mailboxIds, readOnly, expiresAtMs, hash };
 }

@@ -1,6 +1,6 @@
 import { hash, randomBytes } from "node:crypto";
 import { crc32 } from "node:zlib";
-import type { ApiKey, Store } from "../store/store.ts";
+import type { ApiKey, IngestReach, Store } from "../store/store.ts";
 
 /** A key as it is made: `text` is shown once and kept nowhere. */
 export interface MadeKey {
@@ -43,11 +43,13 @@ export function hashKey(text: string): Uint8Array {
   return hash("sha256", text, "buffer");
 }
 
-/** What a key may do and until when; all mailboxes, managing and no end where left out. */
+/** What a key may do and until when; all mailboxes of its user, managing and no end where left out. */
 export interface KeyGrant {
   userId: number;
   mailboxIds?: readonly number[] | null;
   readOnly?: boolean;
+  /** Makes it a key that only hands in mail. */
+  ingest?: IngestReach | null;
   expiresAtMs?: number | null;
 }
 
@@ -59,6 +61,7 @@ export function storeKey(store: Store, key: MadeKey, grant: KeyGrant & { nowMs: 
     hash: key.hash,
     mailboxIds: grant.mailboxIds ?? null,
     readOnly: grant.readOnly ?? false,
+    ingest: grant.ingest ?? null,
     expiresAtMs: grant.expiresAtMs ?? null,
     nowMs: grant.nowMs,
   });

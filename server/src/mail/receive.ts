@@ -17,7 +17,8 @@ export type RecipientVerdict =
   | { kind: "accepted"; recipient: ReceiverRecipient }
   | { kind: "unknown_mailbox" }
   | { kind: "foreign_domain" }
-  | { kind: "over_quota"; neverFits: boolean };
+  /** `recipient` is whose quota it is. */
+  | { kind: "over_quota"; neverFits: boolean; recipient: ReceiverRecipient };
 
 export type ReceiveResult = { kind: "stored"; receipt: string } | { kind: "gone" } | { kind: "looping" };
 
@@ -53,10 +54,11 @@ export class Receiver {
     let route = await store.route(target, Date.now());
     if (route.kind === "unknown_mailbox" && target.local === "postmaster") route = await this.#routePostmaster();
     if (route.kind !== "mailbox") return route;
+    const recipient = recipientOf(route.mailbox, target.text);
     if (quotaBytes > 0 && route.usedBytes + sizeBytes >= quotaBytes) {
-      return { kind: "over_quota", neverFits: sizeBytes > quotaBytes };
+      return { kind: "over_quota", neverFits: sizeBytes > quotaBytes, recipient };
     }
-    return { kind: "accepted", recipient: recipientOf(route.mailbox, target.text) };
+    return { kind: "accepted", recipient };
   }
 
   /**

@@ -257,6 +257,9 @@ export interface DeleteMailbox {
   reserveMs: number;
 }
 
+/** Whose mailboxes an ingest key may hand mail to: its own user's, or everybody's. */
+export type IngestReach = "own" | "every";
+
 export interface ApiKey {
   id: number;
   userId: number;
@@ -265,6 +268,8 @@ export interface ApiKey {
   /** `null`: all mailboxes of the user, also later ones. */
   mailboxIds: readonly number[] | null;
   readOnly: boolean;
+  /** `null`: reads, and manages unless `readOnly`. Otherwise it only hands in mail. */
+  ingest: IngestReach | null;
   expiresAtMs: number | null;
   revokedAtMs: number | null;
   createdAtMs: number;
@@ -277,6 +282,7 @@ export interface NewApiKey {
   hash: Uint8Array;
   mailboxIds: readonly number[] | null;
   readOnly: boolean;
+  ingest: IngestReach | null;
   expiresAtMs: number | null;
   nowMs: number;
 }

@@ -2,11 +2,13 @@ import { timeFormatter } from "../../src/clock.ts";
 import { HttpServer, type HttpOptions } from "../../src/http/server.ts";
 import { createLog } from "../../src/log.ts";
 import { AccessControl } from "../../src/mail/access.ts";
+import { Receiver, type ReceiverOptions } from "../../src/mail/receive.ts";
 import { Feed } from "../../src/mail/feed.ts";
 import { makeKey, storeKey, type KeyGrant } from "../../src/mail/keys.ts";
 import { Mailboxes } from "../../src/mail/mailboxes.ts";
 import { Reader } from "../../src/mail/reading.ts";
 import { addUser } from "../../src/mail/setup.ts";
+import { MailParser } from "../../src/mime/mime.ts";
 import { Metrics } from "../../src/metrics.ts";
 import { openSqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 import type { Mailbox, Store } from "../../src/store/store.ts";
@@ -41,6 +43,8 @@ export interface HouseOptions {
   /** Puts something between the rooms and the store, to see what a fault in it would do. */
   wrapStore?: (store: Store) => Store;
   formatTime?: HttpOptions["formatTime"];
+  ingest?: Partial<HttpOptions["ingest"]>;
+  quotaBytes?: number;
 }
 
 /** A real store in a directory of its own, the rooms above it, and the HTTP door on a free port. */
@@ -69,6 +73,15 @@ export class House implements AsyncDisposable {
     const metrics = new Metrics();
     const maxFollowersPerUser = options.maxFollowersPerUser ?? 1000;
     const feed = parts.use(new Feed({ store, log, metrics, maxFollowers: 10_000, maxFollowersPerUser }));
+    const receiver = new Receiver({
+      store,
+      feed,
+      parser: parts.use(new MailParser({})),
+      metrics,
+      domain,
+      quotaBytes: options.quotaBytes ?? 0,
+      maxReceived: 100,
+    } satisfies ReceiverOptions);
     const http = parts.use(
       await HttpServer.listen({
         host: "127.0.0.1",
@@ -89,6 +102,7 @@ export class House implements AsyncDisposable {
           deadTimeoutMs: 60_000,
           ...options.socket,
         },
+        ingest: { ...ingestSettings(receiver), ...options.ingest },
       }),
     );
     return new House({ store, feed, metrics, http, lines, parts: parts.move() });
@@ -155,6 +169,21 @@ export class House implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.#parts.disposeAsync();
   }
+}
+
+function ingestSettings(receiver: Receiver): HttpOptions["ingest"] {
+  return {
+    receiver,
+    maxMessageBytes: 256 * 1024,
+    maxRecipients: 100,
+    maxBufferedBytes: 64 * 1024 * 1024,
+    graceMs: 30_000,
+    mailgunSigningKey: null,
+    sendgridPublicKey: null,
+    sesTopics: [],
+    sesCertificateDirectory: null,
+    fetchCertificate: () => Promise.reject(new Error("nothing is fetched here")),
+  };
 }
 
 function mailboxesOf(store: Store, feed: Feed, tempMaxMailboxes: number): Mailboxes {

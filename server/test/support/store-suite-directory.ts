@@ -15,6 +15,7 @@ function newKey(user: User, name: string, more: Partial<NewApiKey> = {}): NewApi
     hash: createHash("sha256").update(name).digest(),
     mailboxIds: null,
     readOnly: false,
+    ingest: null,
     expiresAtMs: null,
     nowMs: now,
     ...more,
@@ -197,6 +198,27 @@ function keyTests(engine: StoreEngine): void {
     );
     await refuses(store.createKey(newKey(ann, "k1")), "key_taken");
     await refuses(store.createKey(newKey(ann, "k9", { hash: hashOf("k1") })), "key_taken");
+  });
+
+  test("a key made for ingest says so, with its reach and its mailboxes, and no other key does", async () => {
+    await using scene = await StoreScene.open(engine);
+    const { store } = scene;
+    const ann = await scene.user("ann");
+    await store.createKey(newKey(ann, "k1"));
+    await store.createKey(newKey(ann, "k2", { ingest: "own", mailboxIds: [ann.mailboxId] }));
+    await store.createKey(newKey(ann, "k3", { ingest: "every" }));
+    const found = await Promise.all(["k1", "k2", "k3"].map((name) => store.findKey(hashOf(name), now)));
+    const said = found.map((key) => [key?.ingest, key?.mailboxIds]);
+    assert.deepEqual(said, [
+      [null, null],
+      ["own", [ann.mailboxId]],
+      ["every", null],
+    ]);
+    const listed = await store.listKeys({ userId: ann.id, afterId: 0, limit: 9 });
+    assert.deepEqual(
+      listed.map(({ ingest }) => ingest),
+      [null, "own", "every"],
+    );
   });
 
   test("a limited key keeps to its mailboxes, gains those it makes, and loses those that are given up", async () => {

@@ -12,13 +12,14 @@ export function createKey(connection: Connection, input: NewApiKey): ApiKey {
   const taken = "SELECT 1 FROM api_key WHERE hash = ? OR public_id = ?";
   if (connection.get(taken, input.hash, input.publicId) !== undefined) throw new Refusal("key_taken");
   const keyId = connection.insert(
-    `INSERT INTO api_key (user_id, public_id, hash, all_mailboxes, read_only, expires_at, created_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO api_key (user_id, public_id, hash, all_mailboxes, read_only, ingest, expires_at, created_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
     input.userId,
     input.publicId,
     input.hash,
     input.mailboxIds === null ? 1 : 0,
     input.readOnly ? 1 : 0,
+    input.ingest,
     input.expiresAtMs,
     input.nowMs,
   );

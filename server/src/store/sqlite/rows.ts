@@ -1,4 +1,4 @@
-import type { ApiKey, Domain, Mailbox, User } from "../store.ts";
+import type { ApiKey, Domain, IngestReach, Mailbox, User } from "../store.ts";
 import type { Connection } from "./connection.ts";
 
 /** Columns of `alias a` that make a {@link Mailbox}. */
@@ -55,7 +55,7 @@ export function userOf(row: UserRow): User {
 
 /** Columns of `api_key k` that make an {@link ApiKey}, together with its mailboxes. */
 export const keyColumns =
-  "k.id, k.user_id, k.public_id, k.all_mailboxes, k.read_only, k.expires_at, k.revoked_at, k.created_at";
+  "k.id, k.user_id, k.public_id, k.all_mailboxes, k.read_only, k.ingest, k.expires_at, k.revoked_at, k.created_at";
 
 export interface KeyRow {
   id: number;
@@ -63,6 +63,7 @@ export interface KeyRow {
   public_id: string;
   all_mailboxes: number;
   read_only: number;
+  ingest: IngestReach | null;
   expires_at: number | null;
   revoked_at: number | null;
   created_at: number;
@@ -83,6 +84,7 @@ export function keyOf(connection: Connection, row: KeyRow): ApiKey {
     publicId: row.public_id,
     mailboxIds: row.all_mailboxes === 1 ? null : scope(),
     readOnly: row.read_only === 1,
+    ingest: row.ingest,
     expiresAtMs: row.expires_at,
     revokedAtMs: row.revoked_at,
     createdAtMs: row.created_at,
