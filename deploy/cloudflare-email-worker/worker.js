@@ -9,6 +9,15 @@ const finalCodes = new Set([
 ]);
 
 /**
+ * What Cloudflare hands over, as far as it is used: the envelope, and the mail as it came.
+ * @typedef {{ from: string, to: string, raw: ReadableStream<Uint8Array>, setReject(reason: string): void }} EmailMessage
+ */
+
+/** @typedef {{ success?: boolean, code?: string, error?: string }} Answer */
+
+/** @typedef {{ INGEST_URL: string, INGEST_KEY: string }} Settings */
+
+/**
  * A Cloudflare email worker: hands each mail, as it came, to `POST /v1/ingest` of a Cat Mails server.
  *
  * `env.INGEST_URL` is the whole address (`https://mails.example.com/v1/ingest`), `env.INGEST_KEY` an ingest key. It resolves
@@ -16,6 +25,10 @@ const finalCodes = new Set([
  * Cloudflare turns into a temporary SMTP error.
  */
 export default {
+  /**
+   * @param {EmailMessage} message
+   * @param {Settings} env
+   */
   async email(message, env) {
     const url = new URL(env.INGEST_URL);
     url.searchParams.set("from", message.from);
@@ -29,10 +42,12 @@ export default {
       // A server that moved is a mistake to mend, not a place to send mails to.
       redirect: "manual",
     });
-    if (response.status === 200) return;
-    const answer = await response.json().catch(() => ({}));
-    if (finalCodes.has(answer.code)) message.setReject(answer.error);
+    const answer = /** @type {Answer} */ (await response.json().catch(() => ({})));
+    const { success = false, code = "", error = "" } = answer;
+    // A page that something in between made says 200 as well.
+    if (response.status === 200 && success) return;
+    if (finalCodes.has(code)) message.setReject(error);
     // Neither the address nor the answer's text: errors are logged.
-    else throw new Error(`Cat Mails answered ${response.status} ${answer.code ?? ""}`);
+    else throw new Error(`Cat Mails answered ${response.status} ${code}`);
   },
 };

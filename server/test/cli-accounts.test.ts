@@ -143,6 +143,30 @@ describe("users, keys, aliases and domains at the command line", () => {
     );
   });
 
+  test("a key for ingest says whom it reaches, and is nothing else", async () => {
+    const add = "key add --user bob@mails.test --ingest";
+    const own = await json<{ key: string; ingest: string; read_only: boolean }>(add);
+    const limited = await json<{ key: string }>(`${add} --mailbox bob@mails.test`);
+    const every = await json<{ key: string }>(`${add} --all-mailboxes`);
+    const found = await Promise.all([own, limited, every].map(({ key }) => store.findKey(hashKey(key), Date.now())));
+    assert.deepEqual(
+      found.map((key) => [key?.ingest, key?.mailboxIds?.length ?? null]),
+      [
+        ["own", null],
+        ["own", 1],
+        ["every", null],
+      ],
+    );
+    assert.equal(own.ingest, "own");
+    const list = (await run("key list --user bob@mails.test")).stdout;
+    assert.match(list, / ingest +bob@mails\.test /);
+    assert.match(list, / ingest +every user's /);
+    assert.match(await failing("key add --user bob@mails.test --all-mailboxes"), /goes with --ingest/);
+    for (const wrong of ["--read-only", "--all-mailboxes --mailbox bob@mails.test"]) {
+      assert.equal((await run(`${add} ${wrong}`)).code, 2);
+    }
+  });
+
   test("a domain is added with a catch-all, changed, listed, and removed once it is empty", async () => {
     assert.match(await failing("domain add mails.test"), /mails\.test: Domain is already served here/);
     assert.match(await failing("domain add new.test --catch-all nobody@new.test"), /no mailbox nobody@new\.test/);

@@ -286,6 +286,18 @@ describe("what posts may cost is bounded", () => {
     assert.equal((await rawMails(house, ann.userId)).length, 1);
   });
 
+  test("who is refused and goes on sending for ever is cut as well", async () => {
+    await using house = await House.open({ ingest: { graceMs: 400 } });
+    const socket = connect(house.http.address.port, "127.0.0.1").on("error", () => undefined);
+    socket.write("POST /v1/ingest?to=x HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
+    const sending = setInterval(() => socket.write("x"), 50);
+    const startedMs = performance.now();
+    const answer = await text(socket).catch(() => "");
+    clearInterval(sending);
+    assert.match(answer, /^HTTP\/1\.1 401 /);
+    assert.ok(performance.now() - startedMs < 20_000);
+  });
+
   test("who leaves in the middle leaves nothing behind", async () => {
     await using house = await House.open({ ingest: { maxBufferedBytes: 50_000 } });
     const ann = await house.addPerson("ann");

@@ -12,7 +12,7 @@ import { Parameters } from "../parameters.ts";
 import { PresentedKey } from "../presented-key.ts";
 import type { Adapter, PostAccess, PostedMail } from "./adapter.ts";
 import { adaptersFor, type AdapterSettings } from "./adapters.ts";
-import { longestArrivalMs, PostBudget, PostedBody } from "./posted-body.ts";
+import { dropRest, longestArrivalMs, PostBudget, PostedBody } from "./posted-body.ts";
 import { isTemporary, RecipientsRefused } from "./recipients-refused.ts";
 import type { OpenPost } from "./seen-posts.ts";
 
@@ -111,6 +111,7 @@ export class IngestApi {
       this.#options.metrics.ingestPosts.inc({ adapter: adapter.name, outcome: "taken" });
       return body;
     } catch (error) {
+      dropRest(request.raw, this.#options.ingest.graceMs);
       return this.#refuse(adapter, reply, error);
     }
   }
@@ -154,8 +155,8 @@ export class IngestApi {
   async #take({ adapter, access, request }: Passage, posted: PostedMail, post: OpenPost | null): Promise<IngestAnswer> {
     const { ingest, log } = this.#options;
     const raw = this.#rawOf(posted);
-    const to = posted.to.map((text) => parseAddress(text.trim())?.text ?? text.trim());
-    const from = parseAddress(posted.from.trim())?.text ?? "";
+    const to = posted.to.map((text) => parseAddress(bareAddress(text))?.text ?? bareAddress(text));
+    const from = parseAddress(bareAddress(posted.from))?.text ?? "";
     const bytes = raw.byteLength;
     const { receipt, outcomes } = await takeHandedMail(ingest.receiver, {
       access,
@@ -202,6 +203,12 @@ export class IngestApi {
     reply.code(isFinal ? (adapter.finalStatus ?? status) : status);
     return recipients.length === 0 ? body : { ...body, recipients: recipients.map(shown) };
   }
+}
+
+/** An address as it stands in an envelope, with or without its angle brackets. */
+function bareAddress(text: string): string {
+  const trimmed = text.trim();
+  return trimmed.startsWith("<") && trimmed.endsWith(">") ? trimmed.slice(1, -1) : trimmed;
 }
 
 function shown({ address, refusal }: RecipientOutcome): IngestRecipient {

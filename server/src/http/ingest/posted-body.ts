@@ -87,6 +87,17 @@ export class PostedBody implements Disposable {
   }
 }
 
+/**
+ * Drops what is still to come of a post that was answered already, and the connection with it when that takes longer than
+ * `timeoutMs`: a refusal must not buy more time than a good post has.
+ */
+export function dropRest(request: IncomingMessage, timeoutMs: number): void {
+  if (request.complete || request.destroyed) return;
+  const timer = setTimeout(() => request.socket.destroy(), timeoutMs);
+  const done = (): void => clearTimeout(timer);
+  request.once("end", done).once("close", done).resume();
+}
+
 /** Resolves at the end of the request; rejects with what `keep` throws, or when more time went by than `allowedMs` says. */
 async function arrive(request: IncomingMessage, keep: (chunk: Buffer) => void, allowedMs: () => number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
