@@ -198,6 +198,8 @@ describe("SendGrid", () => {
     const taken = await post(plain.origin, `/sendgrid?key=${key}`, ready);
     assert.equal(taken.status, 200);
     assert.deepEqual([await rawMails(plain, person.userId), await rawMails(plain, bob.userId)], [[raw], []]);
+    const nobody = multipart(sendgridFields({ to: [], raw }));
+    assert.equal(codeOf(await post(plain.origin, `/sendgrid?key=${key}`, nobody)), "invalid_parameter");
     const parsed = multipart({ text: "parsed", envelope: "{}" });
     assert.equal(codeOf(await post(plain.origin, `/sendgrid?key=${key}`, parsed)), "raw_missing");
   });

@@ -48,8 +48,6 @@ const keepAliveTimeoutMs = 72_000;
 /** Silence on a connection while a request is being answered: longer than any wait, and the end of a client that does not read. */
 const idleTimeoutMs = 90_000;
 
-const isIngest = /^\/v1\/ingest(?:[/?]|$)/;
-
 /** One listener for the API, WebSockets and health. */
 export class HttpServer implements AsyncDisposable {
   readonly #app: FastifyInstance;
@@ -70,7 +68,7 @@ export class HttpServer implements AsyncDisposable {
 
   private constructor(options: HttpOptions) {
     this.#ingest = new IngestApi(options);
-    const { app, server } = createApp(options, this.#ingest.longestArrivalMs);
+    const { app, server } = createApp(options, this.#ingest);
     this.#app = app;
     this.#server = server;
     this.#connections = new Connections(server);
@@ -145,7 +143,7 @@ export class HttpServer implements AsyncDisposable {
   }
 }
 
-function createApp(options: HttpOptions, longestPostMs: number): { app: FastifyInstance; server: Server } {
+function createApp(options: HttpOptions, ingest: IngestApi): { app: FastifyInstance; server: Server } {
   const { log, maxBodyBytes } = options;
   let server: Server | undefined;
   const app = Fastify({
@@ -165,7 +163,7 @@ function createApp(options: HttpOptions, longestPostMs: number): { app: FastifyI
       void sendError(reply, error, log);
     },
     clientErrorHandler: (error, socket) => refuseConnection(socket, protocolFault(error)),
-    serverFactory: (handler: RequestHandler) => (server = createHttpServer(handler, longestPostMs)),
+    serverFactory: (handler: RequestHandler) => (server = createHttpServer(handler, ingest)),
   });
   if (server === undefined) throw new Error("The framework made no server");
   acceptBodies(app);
@@ -183,12 +181,12 @@ function createApp(options: HttpOptions, longestPostMs: number): { app: FastifyI
   return { app, server };
 }
 
-function createHttpServer(handler: RequestHandler, longestPostMs: number): Server {
+function createHttpServer(handler: RequestHandler, ingest: IngestApi): Server {
   const turns = new RequestTurns(handler);
   const server = createServer(
     {
       headersTimeout: headersTimeoutMs,
-      requestTimeout: Math.max(requestTimeoutMs, longestPostMs),
+      requestTimeout: Math.max(requestTimeoutMs, ingest.longestArrivalMs),
       keepAliveTimeout: keepAliveTimeoutMs,
       connectionsCheckingInterval: 5000,
       noDelay: true,
@@ -198,7 +196,7 @@ function createHttpServer(handler: RequestHandler, longestPostMs: number): Serve
         headers.upgrade?.toLowerCase() === "websocket" && !turns.isBusy(socket),
     },
     (request, response) => {
-      if (!isIngest.test(request.url ?? "")) limitArrival(request, requestTimeoutMs);
+      if (!ingest.takes(request)) limitArrival(request, requestTimeoutMs);
       turns.take(request, response);
     },
   );

@@ -4,28 +4,36 @@ const lf = 10;
 /**
  * The same lines, each ended by CRLF, in a buffer of their own that spans its whole ArrayBuffer. A line that ends with LF
  * alone gets its CR, a missing last line end is added; a CR that ends no line stays where it is, and a mail that has CRLF
- * throughout keeps every byte. Linear.
+ * throughout keeps every byte. Linear, and byte by byte, so that a mail of nothing but line ends costs no more than others.
  */
 export function withCrlf(text: Uint8Array): Buffer<ArrayBuffer> {
-  const bytes = Buffer.from(text.buffer, text.byteOffset, text.byteLength);
-  let bareEnds = 0;
-  for (const _ of bareLineEnds(bytes)) bareEnds++;
-  const endMissing = bytes.at(-1) !== lf;
-  const out = Buffer.from(new ArrayBuffer(bytes.byteLength + bareEnds + (endMissing ? 2 : 0)));
-  let from = 0;
-  let to = 0;
-  for (const end of bareLineEnds(bytes)) {
-    to += bytes.copy(out, to, from, end);
-    out[to++] = cr;
-    from = end;
-  }
-  to += bytes.copy(out, to, from);
-  if (endMissing) out.set([cr, lf], to);
-  return out;
+  const bareEnds = countBareEnds(text);
+  const endMissing = text.at(-1) !== lf;
+  const out = new Uint8Array(new ArrayBuffer(text.length + bareEnds + (endMissing ? 2 : 0)));
+  if (bareEnds === 0) out.set(text);
+  else copyWithCr(text, out);
+  if (endMissing) out.set([cr, lf], out.length - 2);
+  return Buffer.from(out.buffer);
 }
 
-function* bareLineEnds(text: Buffer): Generator<number> {
-  for (let at = text.indexOf(lf); at >= 0; at = text.indexOf(lf, at + 1)) {
-    if (text[at - 1] !== cr) yield at;
+function countBareEnds(text: Uint8Array): number {
+  let count = 0;
+  let before = 0;
+  for (let at = 0; at < text.length; at++) {
+    const byte = text[at] ?? 0;
+    if (byte === lf && before !== cr) count++;
+    before = byte;
+  }
+  return count;
+}
+
+function copyWithCr(text: Uint8Array, out: Uint8Array): void {
+  let to = 0;
+  let before = 0;
+  for (let at = 0; at < text.length; at++) {
+    const byte = text[at] ?? 0;
+    if (byte === lf && before !== cr) out[to++] = cr;
+    out[to++] = byte;
+    before = byte;
   }
 }

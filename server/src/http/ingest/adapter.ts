@@ -48,6 +48,8 @@ export interface Adapter {
 /** What an adapter is made with. */
 export interface AdapterLimits {
   maxMessageBytes: number;
+  /** Recipients that a raw mail may have. A provider says who gets a mail and would drop it if there were too many. */
+  maxRecipients: number;
 }
 
 /** Whom a post may reach: the access of its key, or everybody (`null`) when its signature is its proof. */

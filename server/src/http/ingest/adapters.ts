@@ -11,6 +11,7 @@ import { SnsCertificates, type FetchText } from "./sns-certificates.ts";
 export interface AdapterSettings {
   /** Largest mail, line ends included. */
   maxMessageBytes: number;
+  maxRecipients: number;
   /** `null`: no posts of Mailgun. */
   mailgunSigningKey: string | null;
   /** `null`: posts of SendGrid bring an ingest key. */

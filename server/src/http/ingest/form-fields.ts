@@ -1,39 +1,57 @@
 import { Refusal } from "../../errors.ts";
 
 const maxFields = 1000;
+const maxNameBytes = 1024;
+/** What a field may hold that is read as a text: everything but the mail. */
+const maxTextBytes = 1024 * 1024;
 const maxHeaderBytes = 16 * 1024;
 const lineEnd = Buffer.from("\r\n");
 const headerEnd = Buffer.from("\r\n\r\n");
 
 /**
  * The fields of a posted form, byte for byte: a raw mail is not text, so it must never go through a decoder. Takes
- * `multipart/form-data` (RFC 7578) and `application/x-www-form-urlencoded`; linear, and it copies no multipart field.
+ * `multipart/form-data` (RFC 7578) and `application/x-www-form-urlencoded`; linear. A value is decoded when it is asked
+ * for, so that a post which its signature does not prove costs next to nothing.
  */
 export class FormFields {
   readonly #values: ReadonlyMap<string, readonly Buffer[]>;
+  readonly #decode: (value: Buffer) => Buffer;
 
-  private constructor(values: ReadonlyMap<string, readonly Buffer[]>) {
+  private constructor(values: ReadonlyMap<string, readonly Buffer[]>, decode: (value: Buffer) => Buffer) {
     this.#values = values;
+    this.#decode = decode;
   }
 
   /** Throws `unsupported_body` for another type and `invalid_body` for what is not of its type. */
   static parse(body: Buffer, contentType: string | undefined): FormFields {
     const type = contentType?.split(";", 1)[0]?.trim().toLowerCase();
-    if (type === "application/x-www-form-urlencoded") return new FormFields(parseUrlEncoded(body));
-    if (type === "multipart/form-data") return new FormFields(parseMultipart(body, boundaryOf(contentType ?? "")));
+    if (type === "application/x-www-form-urlencoded") {
+      return new FormFields(parseUrlEncoded(body), decodePercent);
+    }
+    if (type === "multipart/form-data") {
+      return new FormFields(parseMultipart(body, boundaryOf(contentType ?? "")), (value) => value);
+    }
     throw new Refusal("unsupported_body");
   }
 
   /** The field's value. Throws `invalid_body` when it is there twice: whoever checked one must not find the other used. */
   bytes(name: string): Buffer | undefined {
+    const value = this.#only(name);
+    return value === undefined ? undefined : this.#decode(value);
+  }
+
+  /** The field's value as UTF-8, "" where it is missing. Throws like {@link bytes}, and for more than 1 MiB. */
+  text(name: string): string {
+    const value = this.#only(name);
+    if (value === undefined) return "";
+    if (value.byteLength > maxTextBytes) throw new Refusal("invalid_body");
+    return this.#decode(value).toString("utf8");
+  }
+
+  #only(name: string): Buffer | undefined {
     const values = this.#values.get(name);
     if (values !== undefined && values.length > 1) throw new Refusal("invalid_body");
     return values?.[0];
-  }
-
-  /** The field's value as UTF-8, "" where it is missing. Throws like {@link bytes}. */
-  text(name: string): string {
-    return this.bytes(name)?.toString("utf8") ?? "";
   }
 }
 
@@ -54,8 +72,9 @@ function parseUrlEncoded(body: Buffer): Values {
     const end = found < 0 ? body.byteLength : found;
     const equals = body.subarray(start, end).indexOf(0x3d);
     const nameEnd = equals < 0 ? end : start + equals;
+    if (nameEnd - start > maxNameBytes) throw new Refusal("invalid_body");
     const name = decodePercent(body.subarray(start, nameEnd)).toString("utf8");
-    add(values, name, decodePercent(body.subarray(Math.min(nameEnd + 1, end), end)));
+    add(values, name, body.subarray(Math.min(nameEnd + 1, end), end));
     start = end + 1;
   }
   return values;

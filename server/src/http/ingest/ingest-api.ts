@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import type { IngestAnswer, IngestRecipient } from "@catmails/client";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { parseAddress } from "../../address.ts";
@@ -19,7 +20,6 @@ import type { OpenPost } from "./seen-posts.ts";
 /** What is taken in over HTTP, from whom and how much of it. */
 export interface IngestSettings extends AdapterSettings {
   receiver: IngestReceiver;
-  maxRecipients: number;
   /** Memory for posts with a key, and as much again for those that a signature has to prove first. */
   maxBufferedBytes: number;
   /** Time that a post of no size may take. */
@@ -42,6 +42,8 @@ interface Passage {
 }
 
 const retryAfterSeconds = 30;
+/** More than any provider puts into one post. */
+const maxRecipients = 1000;
 
 /** Refusals that no other try will change: a provider should give the mail up. */
 const finalNames: ReadonlySet<ErrorName> = new Set<ErrorName>([
@@ -73,6 +75,12 @@ export class IngestApi {
   get longestArrivalMs(): number {
     const largest = Math.max(...this.#adapters.map(({ maxBodyBytes }) => maxBodyBytes));
     return longestArrivalMs(this.#options.ingest.graceMs, largest);
+  }
+
+  /** Whether this request is a post of mail, whose body is read here and has its own limits. */
+  takes({ method, url = "" }: Pick<IncomingMessage, "method" | "url">): boolean {
+    const path = url.split("?", 1)[0]?.replace(/\/$/, "");
+    return method === "POST" && this.#adapters.some((adapter) => adapter.path === path);
   }
 
   /** Adds the routes. Bodies are read by whoever answers, because keys are asked for first. */
@@ -180,10 +188,12 @@ export class IngestApi {
   }
 
   #rawOf({ raw, to }: PostedMail): Buffer<ArrayBuffer> {
-    const { maxMessageBytes, maxRecipients } = this.#options.ingest;
+    const { maxMessageBytes } = this.#options.ingest;
     if (raw.byteLength === 0) throw new Refusal("raw_missing");
-    if (to.length > maxRecipients) {
-      throw new Refusal("invalid_parameter", { detail: `more than ${maxRecipients} recipients` });
+    if (to.length === 0 || to.length > maxRecipients) {
+      throw new Refusal("invalid_parameter", {
+        detail: `the post names none or more than ${maxRecipients} recipients`,
+      });
     }
     const whole = withCrlf(raw);
     if (whole.byteLength > maxMessageBytes) throw new Refusal("mail_too_large");

@@ -103,8 +103,10 @@ async function arrive(request: IncomingMessage, keep: (chunk: Buffer) => void, a
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const startedMs = performance.now();
   let timer: NodeJS.Timeout | undefined;
+  let isOver = false;
   const leftMs = (): number => startedMs + allowedMs() - performance.now();
   const cutWhenLate = (): void => {
+    if (isOver) return;
     if (leftMs() <= 0) reject(new Refusal("request_timeout"));
     else look();
   };
@@ -121,10 +123,12 @@ async function arrive(request: IncomingMessage, keep: (chunk: Buffer) => void, a
   };
   const onClose = (): void => reject(new Refusal("malformed_request"));
   look();
+  if (request.destroyed) onClose();
   request.on("data", onData).once("end", resolve).once("close", onClose).on("error", onClose);
   try {
     await promise;
   } finally {
+    isOver = true;
     clearTimeout(timer);
     // The error listener stays: what is dropped from here on may still break off.
     request.off("data", onData).off("end", resolve).off("close", onClose);

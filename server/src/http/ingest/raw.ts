@@ -10,7 +10,7 @@ const rawTypes: ReadonlySet<string> = new Set(["message/rfc822", "message/global
  * `POST /v1/ingest`: the body is the mail, `to` (repeated or comma separated) and `from` are parameters of the query. Without
  * `from` it has the null sender.
  */
-export function rawAdapter({ maxMessageBytes }: AdapterLimits): Adapter {
+export function rawAdapter({ maxMessageBytes, maxRecipients }: AdapterLimits): Adapter {
   return {
     name: "raw",
     path: "/v1/ingest",
@@ -23,6 +23,9 @@ export function rawAdapter({ maxMessageBytes }: AdapterLimits): Adapter {
       if (!rawTypes.has(type)) throw new Refusal("unsupported_body");
       const to = splitAddresses(query.to);
       if (to.length === 0) throw new Refusal("invalid_parameter", { detail: "to names no recipient" });
+      if (to.length > maxRecipients) {
+        throw new Refusal("invalid_parameter", { detail: `to names more than ${maxRecipients} recipients` });
+      }
       const [from = "", ...more] = splitAddresses([query.text("from") ?? ""]);
       if (more.length > 0 || (from !== "" && from !== "<>" && parseAddress(from) === null)) {
         throw new Refusal("invalid_parameter", { detail: "from is not an address" });

@@ -1,4 +1,4 @@
-import { createPublicKey, hash, verify, type KeyObject } from "node:crypto";
+import { createPublicKey, createVerify, hash, type KeyObject } from "node:crypto";
 import { Refusal } from "../../errors.ts";
 import { fieldBytes, type Adapter, type AdapterLimits, type Post } from "./adapter.ts";
 import { FormFields } from "./form-fields.ts";
@@ -22,8 +22,8 @@ export function isSendgridSignature(
   key: KeyObject,
   signed: { timestamp: string; signature: string; body: Buffer },
 ): boolean {
-  const content = Buffer.concat([Buffer.from(signed.timestamp), signed.body]);
-  return verify("sha256", content, key, Buffer.from(signed.signature, "base64"));
+  const content = createVerify("sha256").update(signed.timestamp).update(signed.body);
+  return content.verify(key, signed.signature, "base64");
 }
 
 /**
