@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
-import { settleResidents } from "./faults/household.ts";
+import { makeKey, storeKey } from "../src/mail/keys.ts";
+import { openStore, settleResidents } from "./faults/household.ts";
 import { Ledger, readLedger } from "./faults/ledger.ts";
 import { makeMail, makeToken, stuffDots } from "./faults/mail-factory.ts";
 import { Random } from "./support/random.ts";
@@ -12,6 +13,7 @@ import { canTrace, straceCommand, traceEnded } from "./faults/strace-file.ts";
 import { proveSyncs, syncCalls } from "./faults/sync-trace.ts";
 import { faultless, judge } from "./faults/verdict.ts";
 import { realDiskDirectory } from "./support/temporary-directory.ts";
+import { postMail } from "./support/ingest-client.ts";
 import { ServiceProcess } from "./support/service-process.ts";
 
 const mails = 500;
@@ -51,6 +53,22 @@ describe("250 comes after a completed sync", { skip }, () => {
     const sent = await sendTraced(t, { directory: directory.path, trace, tamper, mails: 50 });
     assert.equal(sent.length, 50);
     assert.equal((await proveSyncs(trace, sent)).size, 0);
+  });
+});
+
+describe("200 comes after a completed sync", { skip }, () => {
+  test("for each of 100 mails that were posted", async (t) => {
+    using directory = realDiskDirectory();
+    const trace = join(directory.path, "trace");
+    const posted = await postTraced({ directory: directory.path, trace });
+    assert.equal(posted.length, 100);
+    assert.equal((await proveSyncs(trace, posted)).size, 100);
+    const withoutSyncs = join(directory.path, "trace-without-syncs");
+    const lines = readFileSync(trace, "latin1").split("\n");
+    const kept = lines.filter((line) => !/f(?:data)?sync\(|f(?:data)?sync resumed/.test(line));
+    writeFileSync(withoutSyncs, kept.join("\n"), "latin1");
+    assert.equal((await proveSyncs(withoutSyncs, posted)).size, 0, "the same trace without its syncs proves something");
+    t.diagnostic(`${posted.length} posts`);
   });
 });
 
@@ -125,6 +143,31 @@ async function sendTraced(t: TestContext, run: Traced): Promise<{ token: string;
   await traceEnded(run.trace, service.pid);
   t.diagnostic(`${sent.length} acknowledged`);
   return sent;
+}
+
+/** Posts mails one at a time to a traced server; answers those that were acknowledged, with their receipts. */
+async function postTraced(run: Traced): Promise<{ token: string; reply: string }[]> {
+  const dataDir = join(run.directory, "data");
+  const [ann] = await settleResidents(dataDir, ["ann"]);
+  assert.ok(ann);
+  const key = makeKey();
+  {
+    await using store = await openStore(dataDir);
+    const user = await store.findUser(ann.address);
+    await storeKey(store, key, { userId: user?.id ?? 0, ingest: "own", nowMs: Date.now() });
+  }
+  const posted: { token: string; reply: string }[] = [];
+  await using service = await ServiceProcess.start({ dataDir, under: straceCommand(syncCalls, run.trace) });
+  const { origin } = new URL(service.report.http);
+  for (let i = 0; i < 100; i++) {
+    const token = makeToken();
+    const body = makeMail(new Random(1), token, 600);
+    const answer = await postMail(origin, { to: ann.address }, { key: key.text, body });
+    if (answer.body.success) posted.push({ token, reply: answer.body.receipt ?? "" });
+  }
+  await service.stop();
+  await traceEnded(run.trace, service.pid);
+  return posted;
 }
 
 async function sendOne(link: SmtpLink, mail: { to: string; token?: string; ledger?: Ledger }): Promise<string> {

@@ -68,9 +68,10 @@ export async function readTrace<T extends object>(
   return calls;
 }
 
-/** The line of a write to a socket that acknowledges a mail; `null` for any other call. */
+/** What acknowledges a mail in a write to a socket, the line of SMTP or the receipt in JSON; `null` for any other call. */
 export function replyOf(args: string): string | null {
-  return /^\d+<socket:.*?"(250 2\.0\.0 [^\\"]*)/.exec(args)?.[1] ?? null;
+  const line = /^\d+<socket:.*?"(250 2\.0\.0 [^\\"]*)/.exec(args)?.[1];
+  return line ?? /^\d+<socket:.*?\\"receipt\\":\\"([0-9a-f-]{36})/.exec(args)?.[1] ?? null;
 }
 
 const escapes: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", v: "\v", f: "\f" };
