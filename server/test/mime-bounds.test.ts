@@ -85,6 +85,17 @@ test("corpus mails with random wounds are read without a throw", (t) => {
   for (let i = 0; i < 3000; i++) exercise(mutate(random.pick(mails).subarray(0, 20_000), random));
 });
 
+test("a line in the header of an attached message is no boundary of the multipart that the header declares", () => {
+  const message = "--a\nContent-Type: multipart/mixed; boundary=a\n\n--a\n\nfirst\n--a\n\nsecond\n--a--\n";
+  const raw = Buffer.from(`Content-Type: message/rfc822\n\n${message}`);
+  exercise(raw);
+  const [attached] = indexMail(raw).root.parts;
+  assert.deepEqual(
+    attached?.parts.map((part) => decodeText(raw, part)),
+    ["first", "second"],
+  );
+});
+
 for (const [name, make] of Object.entries(hostileMails)) {
   test(`four times the input takes about four times the time: ${name}`, () => {
     exercise(make(20_000));

@@ -59,7 +59,7 @@ class PartIndexer {
 
   run(): Part {
     const root = this.#open(0, "text/plain", { multiparts: 0, messages: 0 });
-    let pos = root.bodyStart;
+    let pos = innermost(root).bodyStart;
     while (this.#multiparts.length > 0) {
       const delimiter = this.#nextDelimiter(pos);
       if (delimiter === null) {
