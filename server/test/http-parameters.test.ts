@@ -149,6 +149,7 @@ describe("parameters come from where they are sent", () => {
     ["a list in JSON that is not mail", "", post('{"limit":[1]}', json)],
     ["true in JSON", "", post('{"wait":true}', json)],
     ["a list of numbers and nulls", "", post('{"mail":[null]}', json)],
+    ["half a surrogate pair in JSON", "", post('{"mail":"\\ud800@b.example"}', json)],
   ];
   for (const [what, query, init] of refused) {
     test(`${what} is an invalid parameter`, async () => {

@@ -53,6 +53,8 @@ function parseJson(text: string): Parameters {
       if (typeof one !== "string" && typeof one !== "number") {
         throw new Refusal("invalid_parameter", { detail: "values in JSON are texts and numbers, mail may be a list" });
       }
+      // An escape such as \ud800 alone says something that UTF-8 cannot.
+      if (!String(one).isWellFormed()) throw new Refusal("invalid_parameter", { detail: "a text is not Unicode" });
       parameters.add(name, String(one));
     }
   }
