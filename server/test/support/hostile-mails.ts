@@ -122,26 +122,34 @@ const fragments = [
   "\u00ff",
 ];
 
-/** A mail with a few random wounds: octets changed, pieces cut out, repeated or put in. */
-export function mutate(mail: Buffer, random: Random): Buffer {
-  let wounded = Buffer.from(mail);
+/** Bytes with a few random wounds: octets changed, pieces cut out, repeated or put in, `words` among them. */
+export function mutate(bytes: Buffer, random: Random, words: readonly string[] = fragments): Buffer {
+  let wounded = Buffer.from(bytes);
   for (let wounds = 1 + random.integer(0, 4); wounds > 0; wounds--) {
-    const at = random.integer(0, wounded.length - 1);
-    const length = random.integer(0, 199);
+    const at = random.integer(0, Math.max(wounded.length - 1, 0));
+    const length = random.integer(0, Math.min(199, wounded.length >> 1));
     const kind = random.integer(0, 3);
     if (kind === 0 && wounded.length > 0) wounded[at] = random.integer(0, 255);
     else
       wounded = Buffer.concat([
         wounded.subarray(0, at),
-        middle(wounded, { kind, at, length, random }),
+        middle(wounded, { kind, at, length, random, words }),
         wounded.subarray(kind === 1 ? at + length : at),
       ]);
   }
   return wounded;
 }
 
-function middle(mail: Buffer, cut: { kind: number; at: number; length: number; random: Random }): Buffer {
-  if (cut.kind === 1) return Buffer.alloc(0);
-  if (cut.kind === 2) return mail.subarray(cut.at, cut.at + cut.length);
-  return Buffer.from(cut.random.pick(fragments), "latin1");
+interface Cut {
+  kind: number;
+  at: number;
+  length: number;
+  random: Random;
+  words: readonly string[];
+}
+
+function middle(bytes: Buffer, { kind, at, length, random, words }: Cut): Buffer {
+  if (kind === 1) return Buffer.alloc(0);
+  if (kind === 2) return bytes.subarray(at, at + length);
+  return Buffer.from(random.pick(words), "latin1");
 }

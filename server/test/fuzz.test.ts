@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { targets as brokenTargets } from "./fuzz/broken-targets.ts";
+import { fuzz, reproducerOf, tryInput } from "./fuzz/fuzzer.ts";
+import { InputSource } from "./fuzz/inputs.ts";
+import { targets } from "./fuzz/targets.ts";
+
+// The long form is `npm run fuzz`.
+const runs = 3000;
+/** For a machine that does other things too. */
+const hangMs = 10_000;
+
+describe("under fuzz", { concurrency: 2 }, () => {
+  for (const { name, promise } of targets) {
+    test(`${name}: ${promise}`, async (t) => {
+      const seed = Math.floor(Math.random() * 2 ** 31);
+      t.diagnostic(`seed ${seed}`);
+      const module = new URL("./fuzz/targets.ts", import.meta.url).href;
+      const { failure } = await fuzz({ module, name, seed, runs, hangMs, shrinkMs: 10_000 });
+      if (failure !== null) assert.fail(`seed ${seed}\n${failure.why}\n${reproducerOf(name, failure.input)}`);
+    });
+  }
+});
+
+describe("the fuzzer finds", { concurrency: 2 }, () => {
+  const options = { module: new URL("./fuzz/broken-targets.ts", import.meta.url).href, seed: 1, hangMs: 300 };
+  const smallest: Record<string, [input: string, why: RegExp]> = {
+    throws: ["yz!", /cannot stand/],
+    hangs: ["yzx", /more than 300 ms/],
+    "hangs-in-a-pattern": ["yzx", /more than 300 ms/],
+    rejects: ["!!", /cannot stand/],
+    "leaves-a-rejection": ["!!", /unhandledRejection: Error: nobody waits/],
+    "never-answers": ["zx", /more than 300 ms/],
+  };
+  for (const { name } of brokenTargets) {
+    test(`what ${name}, and the input that shows it`, async () => {
+      const { failure } = await fuzz({ ...options, name, runs: 100_000, shrinkMs: 1500 });
+      assert.ok(failure !== null);
+      const [input, why] = smallest[name] ?? assert.fail("no expectation");
+      assert.match(failure.why, why);
+      assert.ok(Buffer.from(failure.input).includes(input), "the input shows it");
+      if (!/more than/.test(failure.why)) assert.equal(Buffer.from(failure.input).toString(), input);
+      assert.notEqual(await tryInput({ ...options, name }, Buffer.from(failure.input)), null);
+    });
+  }
+});
+
+test("the same seed gives the same inputs, another one others", () => {
+  for (const target of targets) {
+    const [one, again, other] = [1, 1, 2].map((seed) => new InputSource(target, seed));
+    const list = (source: InputSource | undefined): string[] =>
+      Array.from({ length: 200 }, () => source?.next().toString("base64") ?? "");
+    const first = list(one);
+    assert.deepEqual(list(again), first, target.name);
+    assert.notDeepEqual(list(other), first, target.name);
+  }
+});
