@@ -1,29 +1,33 @@
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { after, describe, test } from "node:test";
 import { targets as brokenTargets } from "./fuzz/broken-targets.ts";
 import { fuzz, reproducerOf, tryInput } from "./fuzz/fuzzer.ts";
 import { InputSource } from "./fuzz/inputs.ts";
 import { targets } from "./fuzz/targets.ts";
+import { FuzzThread } from "./fuzz/thread.ts";
 
 // The long form is `npm run fuzz`.
 const runs = 3000;
 /** For a machine that does other things too. */
 const hangMs = 10_000;
 
-describe("under fuzz", { concurrency: 2 }, () => {
+describe("under fuzz", () => {
+  const thread = new FuzzThread(new URL("./fuzz/targets.ts", import.meta.url).href, hangMs);
+  after(() => thread[Symbol.asyncDispose]());
+
   for (const { name, promise } of targets) {
     test(`${name}: ${promise}`, async (t) => {
       const seed = Math.floor(Math.random() * 2 ** 31);
       t.diagnostic(`seed ${seed}`);
-      const module = new URL("./fuzz/targets.ts", import.meta.url).href;
-      const { failure } = await fuzz({ module, name, seed, runs, hangMs, shrinkMs: 10_000 });
+      const { failure } = await fuzz(thread, { name, seed, runs, shrinkMs: 10_000 });
       if (failure !== null) assert.fail(`seed ${seed}\n${failure.why}\n${reproducerOf(name, failure.input)}`);
     });
   }
 });
 
-describe("the fuzzer finds", { concurrency: 2 }, () => {
-  const options = { module: new URL("./fuzz/broken-targets.ts", import.meta.url).href, seed: 1, hangMs: 300 };
+describe("the fuzzer finds", () => {
+  const thread = new FuzzThread(new URL("./fuzz/broken-targets.ts", import.meta.url).href, 300);
+  after(() => thread[Symbol.asyncDispose]());
   const smallest: Record<string, [input: string, why: RegExp]> = {
     throws: ["yz!", /cannot stand/],
     hangs: ["yzx", /more than 300 ms/],
@@ -34,13 +38,13 @@ describe("the fuzzer finds", { concurrency: 2 }, () => {
   };
   for (const { name } of brokenTargets) {
     test(`what ${name}, and the input that shows it`, async () => {
-      const { failure } = await fuzz({ ...options, name, runs: 100_000, shrinkMs: 1500 });
+      const { failure } = await fuzz(thread, { name, seed: 1, runs: 100_000, shrinkMs: 1000 });
       assert.ok(failure !== null);
       const [input, why] = smallest[name] ?? assert.fail("no expectation");
       assert.match(failure.why, why);
       assert.ok(Buffer.from(failure.input).includes(input), "the input shows it");
       if (!/more than/.test(failure.why)) assert.equal(Buffer.from(failure.input).toString(), input);
-      assert.notEqual(await tryInput({ ...options, name }, Buffer.from(failure.input)), null);
+      assert.notEqual(await tryInput(thread, name, failure.input), null);
     });
   }
 });

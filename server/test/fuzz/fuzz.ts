@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { fuzz, reproducerOf, tryInput, type FuzzResult } from "./fuzzer.ts";
 import { targets } from "./targets.ts";
+import { FuzzThread } from "./thread.ts";
 
 const module = new URL("./targets.ts", import.meta.url).href;
 const defaultRuns = 100_000;
@@ -9,8 +10,8 @@ const shrinkMs = 10_000;
 
 const usage = `Usage: npm run fuzz -- [options]
 
-Gives random, structured and wounded inputs to every parser of foreign bytes, each in a thread of its own, and checks what
-each promises. Ends with 1 at a failure, after a small input that shows it and the command to see it again.
+Gives random, structured and wounded inputs to every parser of foreign bytes, in a thread that is cut off when it
+hangs, and checks what each promises. Ends with 1 at a failure, after a small input that shows it and the command to see it again.
 
   --target <name>   only this one; may be given again
   --runs <count>    inputs for each target (${defaultRuns})
@@ -75,9 +76,10 @@ function readCount(flag: string, text: string | undefined, fallback: number): nu
 async function runAll({ names, runs, seed, hangMs }: Options): Promise<boolean> {
   say(`seed ${seed}, ${runs} runs for each target`);
   let isGood = true;
+  await using thread = new FuzzThread(module, hangMs);
   for (const name of names) {
     const onProgress = (done: number): void => showProgress(name, done);
-    const result = await fuzz({ module, name, seed, runs, hangMs, shrinkMs, onProgress });
+    const result = await fuzz(thread, { name, seed, runs, shrinkMs, onProgress });
     say(describe(name, seed, result));
     isGood &&= result.failure === null;
   }
@@ -95,9 +97,10 @@ function describe(name: string, seed: number, { runs, seconds, failure }: FuzzRe
   return `${head}  FAILED with seed ${seed}\n${failure.why}\n${reproducerOf(name, failure.input)}`;
 }
 
-async function runOne({ names, seed, hangMs }: Options, input: Buffer): Promise<boolean> {
+async function runOne({ names, hangMs }: Options, input: Buffer): Promise<boolean> {
   const [name = ""] = names;
-  const failure = await tryInput({ module, name, seed, hangMs }, input);
+  await using thread = new FuzzThread(module, hangMs);
+  const failure = await tryInput(thread, name, input);
   say(failure === null ? `${name} keeps its promise` : `${failure.why}\n${reproducerOf(name, failure.input)}`);
   return failure === null;
 }

@@ -1,14 +1,10 @@
 import { shrink } from "./shrink.ts";
-import { FuzzThread, type Failure } from "./thread.ts";
+import type { Failure, FuzzThread } from "./thread.ts";
 
 export interface FuzzOptions {
-  /** URL of the module that exports `targets`. */
-  module: string;
   name: string;
   seed: number;
   runs: number;
-  /** Longest time for one input. */
-  hangMs: number;
   /** Longest time for making the input of a failure smaller. */
   shrinkMs: number;
   onProgress?: (runs: number) => void;
@@ -24,16 +20,16 @@ export interface FuzzResult {
 const runsPerOrder = 2000;
 
 /** Runs a target until it has had its runs or fails. */
-export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
-  const { runs, hangMs, onProgress } = options;
-  await using thread = new FuzzThread(options, hangMs);
+export async function fuzz(thread: FuzzThread, options: FuzzOptions): Promise<FuzzResult> {
+  const { name, seed, runs, shrinkMs, onProgress } = options;
   const startedAt = performance.now();
   const seconds = (): number => (performance.now() - startedAt) / 1000;
   for (let done = 0; done < runs;) {
-    const report = await thread.obey({ kind: "run", runs: Math.min(runsPerOrder, runs - done) });
+    const report = await thread.obey({ kind: "run", name, seed, runs: Math.min(runsPerOrder, runs - done) });
     done += report.runs;
     if (report.failure !== null) {
-      return { runs: done, seconds: seconds(), failure: await smallest(thread, report.failure, options.shrinkMs) };
+      const took = seconds();
+      return { runs: done, seconds: took, failure: await smallest(thread, name, report.failure, shrinkMs) };
     }
     onProgress?.(done);
   }
@@ -41,19 +37,15 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
 }
 
 /** Checks one input. */
-export async function tryInput(
-  options: Omit<FuzzOptions, "runs" | "shrinkMs">,
-  input: Buffer,
-): Promise<Failure | null> {
-  await using thread = new FuzzThread(options, options.hangMs);
-  return (await thread.obey({ kind: "try", input })).failure;
+export async function tryInput(thread: FuzzThread, name: string, input: Uint8Array): Promise<Failure | null> {
+  return (await thread.obey({ kind: "try", name, input })).failure;
 }
 
-async function smallest(thread: FuzzThread, failure: Failure, shrinkMs: number): Promise<Failure> {
+async function smallest(thread: FuzzThread, name: string, failure: Failure, shrinkMs: number): Promise<Failure> {
   const deadline = performance.now() + shrinkMs;
   let best = failure;
   const fails = async (input: Buffer): Promise<boolean> => {
-    const found = (await thread.obey({ kind: "try", input })).failure;
+    const found = await tryInput(thread, name, input);
     if (found !== null) best = found;
     return found !== null;
   };

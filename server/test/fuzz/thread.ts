@@ -5,12 +5,13 @@ import { largestInputBytes } from "./target.ts";
 export interface Setup {
   /** URL of the module that exports `targets`. */
   module: string;
-  name: string;
-  seed: number;
   memory: SharedArrayBuffer;
 }
 
-export type Order = { kind: "run"; runs: number } | { kind: "try"; input: Uint8Array };
+/** Runs of one target go on where its last ones with the same seed ended. */
+export type Order =
+  | { kind: "run"; name: string; seed: number; runs: number }
+  | { kind: "try"; name: string; input: Uint8Array };
 
 export interface Failure {
   input: Uint8Array;
@@ -70,15 +71,15 @@ export class Watch {
 
 const lookMs = 100;
 
-/** Runs one target in a thread that can be cut off in the middle of whatever it does. */
+/** Runs targets, one order at a time, in a thread that can be cut off in the middle of whatever it does. */
 export class FuzzThread implements AsyncDisposable {
   readonly #setup: Setup;
   readonly #hangMs: number;
   #worker: Worker | null = null;
 
-  constructor(setup: Omit<Setup, "memory">, hangMs: number) {
-    const { module, name, seed } = setup;
-    this.#setup = { module, name, seed, memory: Watch.memory() };
+  /** `module`: URL of what exports `targets`. `hangMs`: longest time for one input. */
+  constructor(module: string, hangMs: number) {
+    this.#setup = { module, memory: Watch.memory() };
     this.#hangMs = hangMs;
   }
 
@@ -105,6 +106,8 @@ export class FuzzThread implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#worker?.terminate();
     this.#worker = null;
+    // It could not say so itself.
+    new Watch(this.#setup.memory).end();
   }
 
   /** Resolves once the thread has been at one input for too long; never after the signal. */

@@ -1,15 +1,13 @@
-/** The thread in which one target runs; see `thread.ts` for what it is told and says. */
+/** The thread in which targets run; see `thread.ts` for what it is told and says. */
 import { parentPort, workerData } from "node:worker_threads";
 import { InputSource } from "./inputs.ts";
 import type { Target } from "./target.ts";
 import { Watch, type Failure, type Order, type Report, type Setup } from "./thread.ts";
 
-const { module, name, seed, memory } = workerData as Setup;
+const { module, memory } = workerData as Setup;
 const { targets } = (await import(module)) as { targets: readonly Target[] };
-const target = targets.find((one) => one.name === name);
-if (target === undefined) throw new Error(`there is no target ${name}`);
 const watch = new Watch(memory);
-let source: InputSource | null = null;
+const sources = new Map<string, InputSource>();
 let unhandled: string | null = null;
 
 for (const event of ["unhandledRejection", "uncaughtException"] as const) {
@@ -53,8 +51,7 @@ async function tryOne(input: Buffer, checked: Target): Promise<Failure | null> {
 /** Rejections that nobody took are looked for after so many runs; which of them it was is found by trying each again. */
 const runsPerTurn = 100;
 
-async function run(count: number, checked: Target): Promise<Report> {
-  source ??= new InputSource(checked, seed);
+async function run(count: number, source: InputSource, checked: Target): Promise<Report> {
   let recent: Buffer[] = [];
   for (let done = 1; done <= count; done++) {
     const input = source.next();
@@ -77,11 +74,22 @@ async function findCulprit(inputs: readonly Buffer[], why: string, checked: Targ
   return { input: watch.input(), why: `${why}\n(met in the ${inputs.length} inputs up to this one)` };
 }
 
-async function obey(order: Order, checked: Target): Promise<Report> {
-  if (order.kind === "run") return run(order.runs, checked);
-  return { runs: 1, failure: await tryOne(Buffer.from(order.input), checked) };
+function sourceOf(checked: Target, seed: number): InputSource {
+  const key = `${checked.name} ${seed}`;
+  const source = sources.get(key) ?? new InputSource(checked, seed);
+  // The seeds of the others are let go.
+  sources.clear();
+  sources.set(key, source);
+  return source;
+}
+
+async function obey(order: Order): Promise<Report> {
+  const target = targets.find(({ name }) => name === order.name);
+  if (target === undefined) throw new Error(`there is no target ${order.name}`);
+  if (order.kind === "run") return run(order.runs, sourceOf(target, order.seed), target);
+  return { runs: 1, failure: await tryOne(Buffer.from(order.input), target) };
 }
 
 parentPort?.on("message", (order: Order) => {
-  void obey(order, target).then((report) => parentPort?.postMessage(report));
+  void obey(order).then((report) => parentPort?.postMessage(report));
 });
