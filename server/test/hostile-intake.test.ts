@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { settleResidents } from "./faults/household.ts";
+import { stuffDots } from "./faults/mail-factory.ts";
+import { SmtpLink } from "./faults/smtp-link.ts";
+import { mailFiles } from "./support/corpora.ts";
+import { hostileMails, mutate } from "./support/hostile-mails.ts";
+import { Random } from "./support/random.ts";
+import { ServiceProcess } from "./support/service-process.ts";
+import type { StrainReport } from "./support/strain-report.ts";
+import { realDiskDirectory } from "./support/temporary-directory.ts";
+import { until } from "./support/until.ts";
+
+/** `HOSTILE_MAILS=20000` is the long form. */
+const mails = Number(process.env["HOSTILE_MAILS"] ?? 1500);
+const senders = 8;
+const mailsPerConnection = 50;
+/** After each stretch the server says how it stands. */
+const stretches = 5;
+const maxDelayMs = 50;
+/** What may be held more after all the mails than after the first stretch of them, garbage collected both times. */
+const maxHeapGrowthBytes = 16 * 1024 * 1024;
+/** The allocator keeps some of what is freed, and SQLite its cache. */
+const maxResidentGrowthBytes = 96 * 1024 * 1024;
+
+interface Counts {
+  stored: number;
+  refused: number;
+  unexpected: string[];
+}
+
+/** Mails of every kind that breaks parsers: the corpora and the hostile shapes, with wounds; one in 200 is big. */
+class HostileSource {
+  readonly #random: Random;
+  readonly #origins: readonly Buffer[];
+  readonly #shapes = Object.values(hostileMails);
+
+  constructor(random: Random) {
+    this.#random = random;
+    this.#origins = mailFiles().map((file) => readFileSync(file));
+  }
+
+  /** As it goes over the wire, and whether it has to be refused for its line ends. */
+  next(): { wire: Buffer; isBad: boolean } {
+    const random = this.#random;
+    const raw = random.chance(0.005)
+      ? random.pick(this.#shapes)(random.integer(200_000, 2_000_000))
+      : mutate(this.#origin().subarray(0, 30_000), random);
+    const isBad = random.chance(0.02);
+    // One that is refused keeps a bare LF that no repair can miss.
+    const text = raw.toString("latin1").replaceAll(/\r\n|\r|\n/g, "\r\n");
+    return { wire: stuffDots(Buffer.from(`${text}${isBad ? "\n" : ""}\r\n`, "latin1")), isBad };
+  }
+
+  #origin(): Buffer {
+    const useShape = this.#origins.length === 0 || this.#random.chance(0.3);
+    return useShape
+      ? this.#random.pick(this.#shapes)(this.#random.integer(200, 30_000))
+      : this.#random.pick(this.#origins);
+  }
+}
+
+async function sendAll(port: number, to: string, source: HostileSource, count: number): Promise<Counts> {
+  const counts: Counts = { stored: 0, refused: 0, unexpected: [] };
+  let left = count;
+  const send = async (): Promise<void> => {
+    while (left > 0) {
+      using link = await SmtpLink.open(port);
+      for (let sent = 0; sent < mailsPerConnection && left > 0; sent++) {
+        left--;
+        const { wire, isBad } = source.next();
+        const reply = await link.deliver({ envelopeFrom: "sender@example.org", recipients: [to], wire });
+        if (reply.startsWith("250 2.0.0 ") && !isBad) counts.stored++;
+        else if (isBad ? reply.startsWith("554 5.6.0 ") : reply.startsWith("554 5.4.6 ")) counts.refused++;
+        else counts.unexpected.push(reply);
+        if (isBad) break;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: senders }, send));
+  return counts;
+}
+
+async function readLagP99(api: string): Promise<number> {
+  const metrics = await (await fetch(new URL("/metrics", api))).text();
+  return Number(/^catmails_nodejs_eventloop_lag_p99_seconds (\S+)/m.exec(metrics)?.[1] ?? Number.NaN);
+}
+
+async function readStrain(service: ServiceProcess): Promise<StrainReport["strain"]> {
+  const reports = (): string[] => service.log.filter((line) => line.startsWith('{"strain":'));
+  const before = reports().length;
+  process.kill(service.pid, "SIGUSR2");
+  await until("the server reports", () => reports().length > before);
+  return (JSON.parse(reports().at(-1) ?? "") as StrainReport).strain;
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
+}
+
+test(`${mails} hostile mails over sockets hold nothing up and leave nothing behind`, async (t) => {
+  using directory = realDiskDirectory();
+  const dataDir = join(directory.path, "data");
+  const [ann] = await settleResidents(dataDir, ["ann"]);
+  assert.ok(ann);
+  const preload = new URL("./support/strain-report.ts", import.meta.url).href;
+  await using service = await ServiceProcess.start({ dataDir, env: { NODE_OPTIONS: `--import=${preload}` } });
+  const { smtp, http } = service.report;
+  const random = new Random();
+  t.diagnostic(`seed ${random.seed}`);
+  const source = new HostileSource(random);
+  const totals: Counts = { stored: 0, refused: 0, unexpected: [] };
+  const strains: StrainReport["strain"][] = [];
+  // What the start took is not the mails'.
+  await readStrain(service);
+  const startedAt = performance.now();
+  for (let stretch = 0; stretch < stretches; stretch++) {
+    await readLagP99(http);
+    const counts = await sendAll(smtp.port, ann.address, source, Math.ceil(mails / stretches));
+    const lagMs = (await readLagP99(http)) * 1000;
+    const strain = await readStrain(service);
+    strains.push(strain);
+    t.diagnostic(
+      `RSS ${megabytes(strain.rss)}, heap ${megabytes(strain.heapUsed)}, beside it ${megabytes(strain.external)}; ` +
+        `event loop held p99 ${strain.delayP99Ms.toFixed(1)} ms, most ${strain.delayMaxMs.toFixed(1)} ms ` +
+        `(by the clock, with all else on this machine: p99 ${lagMs.toFixed(0)} ms)`,
+    );
+    totals.stored += counts.stored;
+    totals.refused += counts.refused;
+    totals.unexpected.push(...counts.unexpected);
+  }
+  const seconds = (performance.now() - startedAt) / 1000;
+  t.diagnostic(`${totals.stored} stored, ${totals.refused} refused, in ${seconds.toFixed(1)} s`);
+  assert.deepEqual(totals.unexpected, []);
+  assert.ok(totals.stored > mails * 0.9);
+  const delayMs = Math.max(...strains.map(({ delayP99Ms }) => delayP99Ms));
+  assert.ok(delayMs < maxDelayMs, `the event loop was held for ${delayMs} ms at the 99th percentile`);
+  const [first, last] = [strains[0], strains.at(-1)];
+  assert.ok(first !== undefined && last !== undefined);
+  const growth = last.heapUsed + last.external - first.heapUsed - first.external;
+  assert.ok(growth < maxHeapGrowthBytes, `${megabytes(growth)} more are held`);
+  assert.ok(last.rss - first.rss < maxResidentGrowthBytes, `RSS grew by ${megabytes(last.rss - first.rss)}`);
+  assert.equal(await service.stop(), 0);
+});
