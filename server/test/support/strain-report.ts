@@ -10,8 +10,8 @@ import { BroadcastChannel, isMainThread } from "node:worker_threads";
 export interface StrainReport {
   strain: {
     rss: number;
-    heapUsed: number;
-    external: number;
+    /** What lives in the heaps of all threads, and what is held beside them. */
+    liveBytes: number;
     /**
      * Milliseconds of processor time that the main thread spent between two turns of a timer, past its interval: the delay
      * that the server itself makes. What other programs do on the machine is not in it, unlike in what a clock tells.
@@ -23,12 +23,11 @@ export interface StrainReport {
 
 const tickMs = 5;
 /** For the other threads to collect theirs. */
-const graceMs = 300;
+const graceMs = 500;
 
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc") as () => void;
 const channel = new BroadcastChannel("strain-report");
-channel.unref();
 
 function threadCpuMs(): number {
   const { user, system } = process.threadCpuUsage();
@@ -51,26 +50,42 @@ function watchDelays(): () => number[] {
   };
 }
 
-function report(takeDelays: () => number[]): void {
-  const delays = takeDelays();
-  channel.postMessage("collect");
+function liveBytes(): number {
   // Twice: what the first one frees lets go of buffers that only the second one finds.
   collect();
   collect();
-  setTimeout(() => {
-    const { rss, heapUsed, external } = process.memoryUsage();
-    const delayP99Ms = delays[Math.floor((delays.length - 1) * 0.99)] ?? 0;
-    const strain = { rss, heapUsed, external, delayP99Ms, delayMaxMs: delays.at(-1) ?? 0 };
-    process.stderr.write(`${JSON.stringify({ strain } satisfies StrainReport)}\n`);
-    // Collecting was our delay, not the server's.
-    takeDelays();
-  }, graceMs);
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
 }
 
-if (isMainThread) {
+function reportAtSignal(): void {
   const takeDelays = watchDelays();
-  process.on("SIGUSR2", () => report(takeDelays));
-} else {
-  channel.onmessage = () => collect();
+  let live = 0;
+  hear((said) => (live += Number(said)));
+  process.on("SIGUSR2", () => {
+    const delays = takeDelays();
+    channel.postMessage("collect");
+    live = liveBytes();
+    setTimeout(() => {
+      const delayP99Ms = delays[Math.floor((delays.length - 1) * 0.99)] ?? 0;
+      const { rss } = process.memoryUsage();
+      const strain = { rss, liveBytes: live, delayP99Ms, delayMaxMs: delays.at(-1) ?? 0 };
+      process.stderr.write(`${JSON.stringify({ strain } satisfies StrainReport)}\n`);
+      // Collecting was our delay, not the server's.
+      takeDelays();
+    }, graceMs);
+  });
+}
+
+function hear(take: (said: unknown) => void): void {
+  channel.addEventListener("message", (event) => take((event as unknown as { data: unknown }).data));
   channel.unref();
+}
+
+if (isMainThread) reportAtSignal();
+else {
+  // The threads hear each other as well.
+  hear((said) => {
+    if (said === "collect") channel.postMessage(liveBytes());
+  });
 }
