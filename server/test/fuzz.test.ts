@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { after, describe, test } from "node:test";
 import { targets as brokenTargets } from "./fuzz/broken-targets.ts";
 import { fuzz, reproducerOf, tryInput } from "./fuzz/fuzzer.ts";
@@ -58,4 +59,19 @@ test("the same seed gives the same inputs, another one others", () => {
     assert.deepEqual(list(again), first, target.name);
     assert.notDeepEqual(list(other), first, target.name);
   }
+});
+
+test("npm run fuzz runs a target from a seed that it prints, has help, and says what would be right", () => {
+  const entry = new URL("./fuzz/fuzz.ts", import.meta.url).pathname;
+  const run = (...args: string[]): { status: number | null; text: string } => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [entry, ...args], { encoding: "utf8" });
+    return { status, text: stdout + stderr };
+  };
+  const good = run("--target", "smtp-lines", "--runs", "500", "--seed", "7");
+  assert.match(good.text, /^seed 7, 500 runs for each target\nsmtp-lines +500 runs +\d+\.\d s  ok\n$/);
+  assert.equal(good.status, 0);
+  const wrong = run("--target", "nothing");
+  assert.equal(wrong.status, 2);
+  assert.match(wrong.text, /There is no target nothing\.\n\nUsage: npm run fuzz/);
+  for (const { name, promise } of targets) assert.ok(wrong.text.includes(name) && wrong.text.includes(promise), name);
 });
