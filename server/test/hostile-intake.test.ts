@@ -8,10 +8,9 @@ import { SmtpLink } from "./faults/smtp-link.ts";
 import { mailFiles } from "./support/corpora.ts";
 import { hostileMails, mutate } from "./support/hostile-mails.ts";
 import { Random } from "./support/random.ts";
-import { ServiceProcess } from "./support/service-process.ts";
 import type { StrainReport } from "./support/strain-report.ts";
+import { readStrain, startStrained } from "./support/strain.ts";
 import { realDiskDirectory } from "./support/temporary-directory.ts";
-import { until } from "./support/until.ts";
 
 /** `HOSTILE_MAILS=20000` is the long form. */
 const mails = Number(process.env["HOSTILE_MAILS"] ?? 1000);
@@ -105,14 +104,6 @@ async function readLagP99(api: string): Promise<number> {
   return Number(/^catmails_nodejs_eventloop_lag_p99_seconds (\S+)/m.exec(metrics)?.[1] ?? Number.NaN);
 }
 
-async function readStrain(service: ServiceProcess): Promise<StrainReport["strain"]> {
-  const reports = (): string[] => service.log.filter((line) => line.startsWith('{"strain":'));
-  const before = reports().length;
-  process.kill(service.pid, "SIGUSR2");
-  await until("the server reports", () => reports().length > before);
-  return (JSON.parse(reports().at(-1) ?? "") as StrainReport).strain;
-}
-
 function megabytes(bytes: number): string {
   return `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
 }
@@ -122,8 +113,7 @@ test(`${mails} hostile mails over sockets hold nothing up and leave nothing behi
   const dataDir = join(directory.path, "data");
   const [ann] = await settleResidents(dataDir, ["ann"]);
   assert.ok(ann);
-  const preload = new URL("./support/strain-report.ts", import.meta.url).href;
-  await using service = await ServiceProcess.start({ dataDir, env: { NODE_OPTIONS: `--import=${preload}` } });
+  await using service = await startStrained({ dataDir });
   const { smtp, http } = service.report;
   const random = new Random();
   t.diagnostic(`seed ${random.seed}`);
