@@ -1,5 +1,5 @@
 import type { ByteBudget } from "./byte-budget.ts";
-import { Pieces } from "./pieces.ts";
+import { MailContent, type ContentResult } from "./content.ts";
 
 const CR = 0x0d;
 const LF = 0x0a;
@@ -9,12 +9,6 @@ const DOT = 0x2e;
  * so short lines would be slower with them and long ones are up to 10 times faster (measured on Node 24).
  */
 const nearBytes = 16;
-
-export type DataResult =
-  | { kind: "mail"; raw: Buffer<ArrayBuffer> }
-  | { kind: "bad_line_ends" }
-  | { kind: "too_large" }
-  | { kind: "no_room" };
 
 /** Where in the content the next byte stands. The names say what came just before it. */
 type Place = "line_start" | "in_line" | "after_cr" | "after_dot" | "after_dot_cr";
@@ -29,31 +23,29 @@ type Place = "line_start" | "in_line" | "after_cr" | "after_dot" | "after_dot_cr
 export class DataReader {
   /** Offset in the chunk just past what the last {@link read} used. */
   end = 0;
-  /** Content bytes so far, dots unstuffed, those of a refused mail included. */
-  bytes = 0;
-  readonly #maxBytes: number;
-  readonly #budget: ByteBudget;
-  readonly #pieces = new Pieces();
-  #heldBytes = 0;
+  readonly #content: MailContent;
   #place: Place = "line_start";
   #nextCr = -1;
   #nextLf = -1;
-  #refusal: Exclude<DataResult["kind"], "mail"> | null = null;
 
   /** `maxBytes`: largest content. Bytes are taken from `budget` as they come; see {@link heldBytes}. */
   constructor(maxBytes: number, budget: ByteBudget) {
-    this.#maxBytes = maxBytes;
-    this.#budget = budget;
+    this.#content = new MailContent(maxBytes, budget);
   }
 
-  /** True once a bare CR or LF was met: the client will perhaps never send an end that counts. */
-  get hasBadLineEnds(): boolean {
-    return this.#refusal === "bad_line_ends";
+  /** Content bytes so far, dots unstuffed, those of a refused mail included. */
+  get bytes(): number {
+    return this.#content.bytes;
   }
 
   /** Bytes taken from the budget. A refusal gives them back at once, whoever ends the mail otherwise has to. */
   get heldBytes(): number {
-    return this.#heldBytes;
+    return this.#content.heldBytes;
+  }
+
+  /** True once a bare CR or LF was met: the client will perhaps never send an end that counts. */
+  get hasBadLineEnds(): boolean {
+    return this.#content.refusal === "bad_line_ends";
   }
 
   /** Reads from `start` on; true when the end was met. The chunk is given away: its bytes may be moved and kept. */
@@ -82,15 +74,13 @@ export class DataReader {
   }
 
   /** What was read, once {@link read} returned true. To be asked once. */
-  take(): DataResult {
-    return this.#refusal === null ? { kind: "mail", raw: this.#pieces.take() } : { kind: this.#refusal };
+  take(): ContentResult {
+    return this.#content.take();
   }
 
   /** Forgets everything and gives the budget back: the connection is gone, or the mail is done with. */
   release(): void {
-    this.#pieces.clear();
-    this.#budget.give(this.#heldBytes);
-    this.#heldBytes = 0;
+    this.#content.release();
   }
 
   /** Goes on to the next byte that matters, from any place but the two that `read` handles. */
@@ -105,7 +95,7 @@ export class DataReader {
       this.#place = "after_dot_cr";
       return at + 1;
     }
-    if (this.#place === "after_cr" || this.#place === "after_dot_cr") this.#refuse("bad_line_ends");
+    if (this.#place === "after_cr" || this.#place === "after_dot_cr") this.#content.refuse("bad_line_ends");
     this.#place = "in_line";
     return at;
   }
@@ -122,29 +112,14 @@ export class DataReader {
       if (at === chunk.length) return at;
     }
     if (chunk[at] === CR) this.#place = "after_cr";
-    else this.#refuse("bad_line_ends");
+    else this.#content.refuse("bad_line_ends");
     return at + 1;
   }
 
   #stop(content: Buffer, end: number): true {
-    this.#keep(content);
+    this.#content.keep(content);
     this.end = end;
     return true;
-  }
-
-  #keep(content: Buffer): void {
-    this.bytes += content.length;
-    if (this.bytes > this.#maxBytes) this.#refuse("too_large");
-    if (this.#refusal !== null || content.length === 0) return;
-    if (!this.#budget.take(content.length)) return this.#refuse("no_room");
-    this.#heldBytes += content.length;
-    this.#pieces.add(content);
-  }
-
-  #refuse(why: Exclude<DataResult["kind"], "mail">): void {
-    // Bad line ends win, because only they close the connection.
-    if (this.#refusal === null || why === "bad_line_ends") this.#refusal = why;
-    this.release();
   }
 }
 
