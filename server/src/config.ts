@@ -3,19 +3,17 @@ import { readFileSync } from "node:fs";
 import { parse as parseYaml } from "yaml";
 import { parseAddress, parseDomain } from "./address.ts";
 import { messageOf, systemCodeOf } from "./errors.ts";
+import { parseNetworkList } from "./networks.ts";
 import { settings, type Setting, type SettingName } from "./settings.ts";
 import { suggest } from "./suggest.ts";
 
-type Value<K extends SettingName> = (typeof settings)[K] extends { choices: readonly (infer Choice)[] }
+type Value<K extends SettingName> = Given<K> | ((typeof settings)[K] extends { isOptional: true } ? null : never);
+
+type Given<K extends SettingName> = (typeof settings)[K] extends { choices: readonly (infer Choice)[] }
   ? Choice
   : (typeof settings)[K]["kind"] extends "port" | "count" | "bytes" | "duration"
     ? number
-    : K extends OptionalName
-      ? string | null
-      : string;
-
-/** Settings that stay `null` when nobody sets them. */
-type OptionalName = "bootstrap_key" | "mailgun_signing_key" | "sendgrid_public_key" | "ses_topics" | "ses_certificates";
+    : string;
 
 /** A value for every key of {@link settings}: durations in milliseconds, sizes in bytes, domains and addresses canonical. */
 export type Config = { readonly [K in SettingName]: Value<K> };
@@ -185,6 +183,7 @@ const parsers: Record<Setting["kind"], (text: string, setting: Setting) => strin
   path: nonEmpty,
   host: nonEmpty,
   port: (text) => (/^\d{1,5}$/.test(text) && Number(text) <= 65535 ? Number(text) : null),
+  networks: parseNetworkList,
   count: (text) => (/^\d{1,12}$/.test(text) ? Number(text) : null),
   bytes: parseBytes,
   duration: parseDuration,
@@ -200,6 +199,7 @@ function expected(setting: Setting): string {
     path: "a path",
     host: "an address to listen on",
     port: "a port from 0 to 65535",
+    networks: "a list of addresses and networks such as 192.0.2.7, 2001:db8::/32",
     count: "a whole number",
     bytes: "a size such as 512, 64KiB or 25MiB",
     duration: "a duration such as 30s, 5m, 24h, 30d or 0",

@@ -3,7 +3,10 @@ export type Transmission = "SMTP" | "ESMTP" | "ESMTPS" | "LMTP" | "LMTPS" | "HTT
 
 /** Where a mail came from. */
 export interface Origin {
-  /** Address of the client, as the operating system prints it. */
+  /**
+   * Address of the client, as the operating system prints it, or as a listed proxy told it. `local` for a Unix socket,
+   * which has none. With LMTP the client is our own mail server, not the sender's.
+   */
   ip: string;
   /** What the client called itself, in EHLO, HELO or LHLO; "" where it did not say. Never to be believed. */
   helo: string;

@@ -3,9 +3,23 @@
  * A key `http_port` is `--http-port`, `CATMAILS_HTTP_PORT` and `http_port:` in `catmails.yaml`.
  */
 export interface Setting {
-  kind: "text" | "secret" | "path" | "host" | "port" | "count" | "bytes" | "duration" | "domain" | "address" | "choice";
-  /** As a person writes it; `null`: derived from another key or made at the first start, as `about` says. */
+  kind:
+    | "text"
+    | "secret"
+    | "path"
+    | "host"
+    | "port"
+    | "networks"
+    | "count"
+    | "bytes"
+    | "duration"
+    | "domain"
+    | "address"
+    | "choice";
+  /** As a person writes it; `null`: derived from another key, made at the first start, or off, as `about` says. */
   fallback: string | null;
+  /** Stays `null` when nothing is given. */
+  isOptional?: true;
   choices?: readonly string[];
   /** Smallest number (or milliseconds, or bytes) that makes sense; default 0. */
   min?: number;
@@ -22,6 +36,25 @@ export const settings = {
   http_port: { kind: "port", fallback: "8080", about: "Port of HTTP and WebSocket; 0 takes a free one" },
   smtp_host: { kind: "host", fallback: "127.0.0.1", about: "Address that SMTP listens on" },
   smtp_port: { kind: "port", fallback: "2525", about: "Port of SMTP; 0 takes a free one" },
+  proxy_peers: {
+    kind: "networks",
+    fallback: null,
+    isOptional: true,
+    about: "Proxies in front of SMTP that send a PROXY header: addresses or networks, comma separated; none when unset",
+  },
+  lmtp_host: { kind: "host", fallback: "127.0.0.1", about: "Address that LMTP listens on" },
+  lmtp_port: {
+    kind: "port",
+    fallback: null,
+    isOptional: true,
+    about: "Port of LMTP, off when unset; 0 takes a free one",
+  },
+  lmtp_socket: {
+    kind: "path",
+    fallback: null,
+    isOptional: true,
+    about: "Unix socket that LMTP listens on, which every local user may open; off when unset",
+  },
   smtp_hostname: { kind: "domain", fallback: null, about: "Name in the SMTP greeting; `domain` when unset" },
   domain: { kind: "domain", fallback: "mails.localhost", about: "Domain that is served from the first start on" },
   temp_domain: { kind: "domain", fallback: null, about: "Domain of temp mailboxes; `temp.` + `domain` when unset" },
@@ -34,6 +67,7 @@ export const settings = {
   bootstrap_key: {
     kind: "secret",
     fallback: null,
+    isOptional: true,
     about: "API key of the first user; made and printed once when unset",
   },
   log_level: {
@@ -90,22 +124,26 @@ export const settings = {
   mailgun_signing_key: {
     kind: "secret",
     fallback: null,
+    isOptional: true,
     about: "HTTP webhook signing key of Mailgun; its posts are refused when unset",
   },
   sendgrid_public_key: {
     kind: "text",
     fallback: null,
+    isOptional: true,
     about: "Public key of SendGrid's signed Inbound Parse; its posts need an ingest key when unset",
   },
   ses_topics: {
     kind: "text",
     fallback: null,
+    isOptional: true,
     about:
       "ARNs of the SNS topics that Amazon SES publishes mail to, comma separated; their posts are refused when unset",
   },
   ses_certificates: {
     kind: "path",
     fallback: null,
+    isOptional: true,
     about: "Directory of SNS signing certificates (PEM); they are fetched from SNS when unset",
   },
   ingest_max_buffered_bytes: {

@@ -1,5 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
+import type { ListenPlace } from "../smtp/server.ts";
+import { removeStaleSocket } from "../smtp/unix-socket.ts";
 
 /** Where a server listens, or is to listen. */
 export interface ListenAddress {
@@ -22,9 +24,10 @@ export function authorityOf({ host, port }: ListenAddress): string {
  * Listens there and answers nobody, until it is disposed: shows that a server will be able to. Throws the system's error
  * (`EADDRINUSE`, `EACCES`, …) when it cannot.
  */
-export async function holdPort({ host, port }: ListenAddress): Promise<AsyncDisposable> {
+export async function holdPlace(at: ListenPlace): Promise<AsyncDisposable> {
+  if ("path" in at) await removeStaleSocket(at.path);
   const server = createServer((socket) => socket.destroy());
-  server.listen({ host, port });
+  server.listen("path" in at ? { path: at.path } : { host: at.host, port: at.port });
   await once(server, "listening");
   return server;
 }

@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import type { Config } from "../config.ts";
 import { systemCodeOf } from "../errors.ts";
 import type { Finding } from "./finding.ts";
-import { authorityOf, holdPort, reachable, type ListenAddress } from "./listen-address.ts";
+import { authorityOf, holdPlace, reachable, type ListenAddress } from "./listen-address.ts";
 
 const answerTimeoutMs = 3000;
 const dnsTimeoutMs = 2000;
@@ -44,7 +44,7 @@ async function judgePort(
 
 async function listenFault(at: ListenAddress): Promise<string | null> {
   try {
-    const held = await holdPort(at);
+    const held = await holdPlace(at);
     await held[Symbol.asyncDispose]();
     return null;
   } catch (error) {

@@ -2,6 +2,7 @@ import packageFile from "../../package.json" with { type: "json" };
 import type { Config, LoadedConfig } from "../config.ts";
 import { createLog, type Logger } from "../log.ts";
 import { authorityOf, reachable, type ListenAddress } from "./listen-address.ts";
+import type { ListenPlace } from "../smtp/server.ts";
 import { Service, StartError } from "./service.ts";
 
 /** A terminal's Ctrl-C reaches us twice under npm, which passes it on: the same wish, not a second one. */
@@ -35,7 +36,7 @@ export async function serve(loaded: LoadedConfig, options: { json: boolean }): P
   if (service.setup.bootstrapKeyInactive)
     log.warn("The configured bootstrap_key is not an active key; it is only used on the first start");
   process.stdout.write(options.json ? `${JSON.stringify(report(service, config))}\n` : banner(service, config));
-  log.info({ smtp: service.smtp, http: service.http }, "Serving");
+  log.info({ smtp: service.smtp, lmtp: service.lmtp, http: service.http }, "Serving");
   log.info({ signal: await signalled }, "Stopping");
   await service.stop();
   log.info("Stopped");
@@ -62,6 +63,8 @@ function firstSignal(log: Logger): Promise<NodeJS.Signals> {
 interface Report {
   version: string;
   smtp: ListenAddress;
+  /** Only where there is LMTP: ports and Unix sockets. */
+  lmtp?: readonly ListenPlace[];
   http: string;
   websocket: string;
   mailbox: string;
@@ -74,6 +77,7 @@ function report(service: Service, config: Config): Report {
   return {
     version: packageFile.version,
     smtp: service.smtp,
+    ...(service.lmtp.length === 0 ? {} : { lmtp: service.lmtp }),
     http: `http://${http}/api`,
     websocket: `ws://${http}/`,
     mailbox: service.setup.firstUser?.address ?? config.bootstrap_mail,
@@ -84,12 +88,14 @@ function report(service: Service, config: Config): Report {
 function banner(service: Service, config: Config): string {
   const { http, websocket, mailbox, key } = report(service, config);
   const smtp = authorityOf(reachable(service.smtp));
+  const lmtp = service.lmtp.map((at) => ("path" in at ? at.path : authorityOf(reachable(at)))).join(", ");
+  const lmtpLine = lmtp === "" ? "" : `  LMTP       ${lmtp}\n`;
   const keyLine = key === undefined ? "" : `  API key    ${key}\n             shown this once: keep it\n`;
   const shown = key ?? "mk_...";
   return `Cat Mails ${packageFile.version}
 
   SMTP       ${smtp}
-  HTTP       ${http}
+${lmtpLine}  HTTP       ${http}
   WebSocket  ${websocket}?key=API_KEY
   Mailbox    ${mailbox}
 ${keyLine}

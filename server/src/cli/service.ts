@@ -14,13 +14,14 @@ import { Retention } from "../mail/retention.ts";
 import { setUp, type SetupResult } from "../mail/setup.ts";
 import { Metrics } from "../metrics.ts";
 import { MailParser } from "../mime/mime.ts";
+import { NetworkSet } from "../networks.ts";
 import type { SmtpLimits } from "../smtp/limits.ts";
 import type { SmtpMetrics } from "../smtp/metrics.ts";
-import { SmtpServer } from "../smtp/server.ts";
+import { ListenError, SmtpServer, type ListenPlace, type SmtpListener } from "../smtp/server.ts";
 import { acquireServeLock } from "../store/sqlite/serve-lock.ts";
 import { openSqliteStore } from "../store/sqlite/sqlite-store.ts";
 import type { Store } from "../store/store.ts";
-import { holdPort, type ListenAddress } from "./listen-address.ts";
+import { holdPlace, type ListenAddress } from "./listen-address.ts";
 
 /** A fault that the operator can mend: one line, no stack. */
 export class StartError extends Error {
@@ -35,18 +36,16 @@ export class Service implements AsyncDisposable {
   readonly setup: SetupResult;
   readonly http: ListenAddress;
   readonly smtp: ListenAddress;
+  /** A port, a Unix socket, both or neither. */
+  readonly lmtp: readonly ListenPlace[];
   readonly #stop: () => Promise<void>;
   #stopping: Promise<void> | null = null;
 
-  private constructor(parts: {
-    setup: SetupResult;
-    http: ListenAddress;
-    smtp: ListenAddress;
-    stop: () => Promise<void>;
-  }) {
+  private constructor(parts: { setup: SetupResult; http: ListenAddress; smtp: SmtpServer; stop: () => Promise<void> }) {
     this.setup = parts.setup;
     this.http = parts.http;
-    this.smtp = parts.smtp;
+    this.smtp = parts.smtp.address;
+    this.lmtp = parts.smtp.places.slice(1);
     this.#stop = parts.stop;
   }
 
@@ -61,7 +60,7 @@ export class Service implements AsyncDisposable {
     const lock = acquireServeLock(config.data_dir);
     if (lock === null) throw new StartError(`Another catmails already serves the data directory ${config.data_dir}.`);
     parts.use(lock);
-    await checkPorts(config);
+    await checkPlaces(config);
     const store = parts.use(await openSqliteStore({ dataDir: config.data_dir, log }));
     const setup = await setUp(store, {
       domain: config.domain,
@@ -89,7 +88,7 @@ export class Service implements AsyncDisposable {
         await owned.disposeAsync();
       }
     };
-    return new Service({ setup, http: http.address, smtp: smtp.address, stop });
+    return new Service({ setup, http: http.address, smtp, stop });
   }
 
   /** Not ready (which `/readyz` says within a second), no new mail, then no new answers; every resource closed. Within `shutdown_timeout` and a second or so. */
@@ -161,23 +160,33 @@ function openRooms(config: Config, base: Foundations & { parts: AsyncDisposableS
 }
 
 /** The first key is shown once, by a server that listens: a start that cannot listen must not have made it. */
-async function checkPorts(config: Config): Promise<void> {
-  const http = { host: config.http_host, port: config.http_port };
-  const smtp = { host: config.smtp_host, port: config.smtp_port };
-  // Held together, so that one port for both is found out as well.
+async function checkPlaces(config: Config): Promise<void> {
+  const http = { what: "HTTP", at: { host: config.http_host, port: config.http_port } };
+  const others = smtpListeners(config).map((listener) => ({ what: protocolOf(listener), at: listener }));
+  // Held together, so that one port for two of them is found out as well.
   await using held = new AsyncDisposableStack();
-  held.use(await explainPort("HTTP", http, holdPort(http)));
-  held.use(await explainPort("SMTP", smtp, holdPort(smtp)));
+  for (const { what, at } of [http, ...others]) {
+    try {
+      held.use(await holdPlace(at));
+    } catch (error) {
+      throw explained(what, at, error);
+    }
+  }
 }
 
-function listenHttp(config: Config, rooms: Rooms & Foundations & { state: { ready: boolean } }): Promise<HttpServer> {
+function protocolOf({ protocol = "smtp" }: SmtpListener): string {
+  return protocol.toUpperCase();
+}
+
+async function listenHttp(
+  config: Config,
+  rooms: Rooms & Foundations & { state: { ready: boolean } },
+): Promise<HttpServer> {
   const { store, state, access, reader, mailboxes, feed, log, metrics } = rooms;
-  return explainPort(
-    "HTTP",
-    { host: config.http_host, port: config.http_port },
-    HttpServer.listen({
-      host: config.http_host,
-      port: config.http_port,
+  const at = { host: config.http_host, port: config.http_port };
+  try {
+    return await HttpServer.listen({
+      ...at,
       maxBodyBytes: config.http_max_body_bytes,
       access,
       reader,
@@ -194,8 +203,10 @@ function listenHttp(config: Config, rooms: Rooms & Foundations & { state: { read
         deadTimeoutMs: config.ws_dead_timeout,
       },
       ingest: ingestSettings(config, rooms.receiver),
-    }),
-  );
+    });
+  } catch (error) {
+    throw explained("HTTP", at, error);
+  }
 }
 
 function ingestSettings(config: Config, receiver: Receiver): IngestSettings {
@@ -213,19 +224,34 @@ function ingestSettings(config: Config, receiver: Receiver): IngestSettings {
   };
 }
 
-function listenSmtp(config: Config, base: { receiver: Receiver; log: Logger; metrics: Metrics }): Promise<SmtpServer> {
-  return explainPort(
-    "SMTP",
-    { host: config.smtp_host, port: config.smtp_port },
-    SmtpServer.listen({
-      listeners: [{ host: config.smtp_host, port: config.smtp_port }],
+async function listenSmtp(
+  config: Config,
+  base: { receiver: Receiver; log: Logger; metrics: Metrics },
+): Promise<SmtpServer> {
+  try {
+    return await SmtpServer.listen({
+      listeners: smtpListeners(config),
+      ...(config.proxy_peers === null ? {} : { proxyPeers: new NetworkSet(config.proxy_peers) }),
       hostname: config.smtp_hostname,
       limits: smtpLimits(config),
       intake: base.receiver,
       log: base.log,
       metrics: smtpMetrics(base.metrics),
-    }),
-  );
+    });
+  } catch (error) {
+    if (!(error instanceof ListenError)) throw error;
+    throw explained(protocolOf(error.listener), error.listener, error.cause);
+  }
+}
+
+/** SMTP first, whose place is told by {@link SmtpServer.address}. */
+function smtpListeners(config: Config): SmtpListener[] {
+  const listeners: SmtpListener[] = [{ host: config.smtp_host, port: config.smtp_port }];
+  if (config.lmtp_port !== null) {
+    listeners.push({ protocol: "lmtp", host: config.lmtp_host, port: config.lmtp_port });
+  }
+  if (config.lmtp_socket !== null) listeners.push({ protocol: "lmtp", path: config.lmtp_socket });
+  return listeners;
 }
 
 /** The limits of the SMTP door as they are configured. */
@@ -253,18 +279,25 @@ function smtpMetrics(metrics: Metrics): SmtpMetrics {
   };
 }
 
-async function explainPort<T>(what: "HTTP" | "SMTP", at: ListenAddress, listening: Promise<T>): Promise<T> {
-  try {
-    return await listening;
-  } catch (error) {
-    const reasons: Record<string, string> = {
-      EADDRINUSE: `the port is already in use. Choose another with --${what.toLowerCase()}-port`,
-      EACCES: "this user may not open the port",
-      EADDRNOTAVAIL: "this machine has no such address",
-      ENOTFOUND: "the host name is not known",
-    };
-    const reason = reasons[systemCodeOf(error)];
-    if (reason === undefined) throw error;
-    throw new StartError(`${what} cannot listen on ${at.host} port ${at.port}: ${reason}.`, { cause: error });
-  }
+const portFaults: Readonly<Record<string, string>> = {
+  EACCES: "this user may not open the port",
+  EADDRNOTAVAIL: "this machine has no such address",
+  ENOTFOUND: "the host name is not known",
+};
+const socketFaults: Readonly<Record<string, string>> = {
+  EADDRINUSE: "the socket is already in use",
+  EACCES: "there is no such directory, or this user may not write to it",
+  EINVAL: "the path is too long",
+};
+
+/** The same fault as the operator can mend it, where it is known. */
+function explained(what: string, at: ListenPlace, error: unknown): unknown {
+  const code = systemCodeOf(error);
+  const inUse = `the port is already in use. Choose another with --${what.toLowerCase()}-port`;
+  const [reason, place] =
+    "path" in at
+      ? [socketFaults[code], at.path]
+      : [code === "EADDRINUSE" ? inUse : portFaults[code], `${at.host} port ${at.port}`];
+  if (reason === undefined) return error;
+  return new StartError(`${what} cannot listen on ${place}: ${reason}.`, { cause: error });
 }

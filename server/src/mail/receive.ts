@@ -20,7 +20,11 @@ export type RecipientVerdict =
   /** `recipient` is whose quota it is. */
   | { kind: "over_quota"; neverFits: boolean; recipient: ReceiverRecipient };
 
-export type ReceiveResult = { kind: "stored"; receipt: string } | { kind: "gone" } | { kind: "looping" };
+/** `gone`: keys of the recipients whose mailbox was deleted meanwhile, and who got nothing. */
+export type ReceiveResult =
+  | { kind: "stored"; receipt: string; gone: readonly string[] }
+  | { kind: "gone" }
+  | { kind: "looping" };
 
 export interface ReceiverOptions {
   store: Store;
@@ -83,7 +87,7 @@ export class Receiver {
       content: summary.content,
       receivedAtMs,
     };
-    const { delivered } = await store.commit({
+    const { delivered, gone } = await store.commit({
       ...fields,
       raw: mail.raw,
       envelopeFrom: mail.envelope.from,
@@ -97,7 +101,7 @@ export class Receiver {
     metrics.receivedMails.inc();
     metrics.receivedBytes.inc(sizeBytes);
     metrics.receiveSeconds.observe((performance.now() - startedMs) / 1000);
-    return { kind: "stored", receipt: randomUUID() };
+    return { kind: "stored", receipt: randomUUID(), gone: gone.map(keyOf) };
   }
 
   /** RFC 5321 section 4.5.1: mail for postmaster always finds somebody; here the first user. */
@@ -111,5 +115,10 @@ export class Receiver {
 }
 
 function recipientOf(mailbox: Mailbox, mailTo: string): ReceiverRecipient {
-  return { key: `${mailbox.id} ${mailTo}`, userId: mailbox.userId, mailboxId: mailbox.id, mailTo };
+  const recipient = { userId: mailbox.userId, mailboxId: mailbox.id, mailTo };
+  return { key: keyOf(recipient), ...recipient };
+}
+
+function keyOf({ mailboxId, mailTo }: NewMailRecipient): string {
+  return `${mailboxId} ${mailTo}`;
 }

@@ -1,6 +1,6 @@
-import type { ConnectionRefusal } from "./metrics.ts";
-
-export type Admittance = { network: string } | { refusal: Exclude<ConnectionRefusal, "stopping"> };
+export type Admittance =
+  /** `null`: counted by no network. */
+  { network: string | null } | { refusal: "too_many" | "too_many_from_address" };
 
 /** Counts open connections, all together and by network, and refuses what is over a limit. */
 export class Admission {
@@ -14,19 +14,23 @@ export class Admission {
     this.#maxPerNetwork = maxPerNetwork;
   }
 
-  /** Counts one connection in, to be given back by {@link leave} with the network that this returns. */
-  enter(remoteAddress: string): Admittance {
-    const network = networkOf(remoteAddress);
-    const open = this.#byNetwork.get(network) ?? 0;
-    if (open >= this.#maxPerNetwork) return { refusal: "too_many_from_address" };
+  /**
+   * Counts one connection in, to be given back by {@link leave} with the network that this returns. `null`: whose it is
+   * is not known yet, or does not matter; it counts towards the limit of all.
+   */
+  enter(remoteAddress: string | null): Admittance {
+    const network = remoteAddress === null ? null : networkOf(remoteAddress);
+    const open = network === null ? 0 : (this.#byNetwork.get(network) ?? 0);
+    if (network !== null && open >= this.#maxPerNetwork) return { refusal: "too_many_from_address" };
     if (this.#connections >= this.#maxConnections) return { refusal: "too_many" };
     this.#connections++;
-    this.#byNetwork.set(network, open + 1);
+    if (network !== null) this.#byNetwork.set(network, open + 1);
     return { network };
   }
 
-  leave(network: string): void {
+  leave(network: string | null): void {
     this.#connections--;
+    if (network === null) return;
     const open = (this.#byNetwork.get(network) ?? 1) - 1;
     if (open === 0) this.#byNetwork.delete(network);
     else this.#byNetwork.set(network, open);

@@ -1,3 +1,4 @@
+import { isChunkLine } from "./lines.ts";
 import { parsePath, type Path } from "./paths.ts";
 import { replies, type Reply } from "./replies.ts";
 
@@ -12,7 +13,9 @@ export interface MailParameters {
 export type Command =
   | { verb: "MAIL"; from: Path; parameters: MailParameters }
   | { verb: "RCPT"; to: Path }
-  | { verb: "EHLO" | "HELO"; name: string }
+  | { verb: "EHLO" | "HELO" | "LHLO"; name: string }
+  /** So many octets of a mail follow the line at once (RFC 3030), whatever is thought of the command. */
+  | { verb: "BDAT"; bytes: number; isLast: boolean }
   | { verb: "DATA" | "RSET" | "NOOP" | "QUIT" | "VRFY" | "HELP" }
   | { verb: "refused"; reply: Reply };
 
@@ -32,9 +35,12 @@ export function parseCommand(line: string): Command {
       return parseRecipient(argument);
     case "EHLO":
     case "HELO":
+    case "LHLO":
       return argument.trim() === "" ? refused(replies.badArgument) : { verb, name: argument.trim() };
     case "VRFY":
       return argument.trim() === "" ? refused(replies.badArgument) : { verb };
+    case "BDAT":
+      return parseChunk(argument);
     case "DATA":
     case "RSET":
     case "QUIT":
@@ -43,7 +49,8 @@ export function parseCommand(line: string): Command {
     case "HELP":
       return { verb };
     default:
-      return refused(refusalOf(verb));
+      // Somebody sends octets of a mail after this line, and nobody knows how many.
+      return refused(isChunkLine(text) ? replies.badChunk : refusalOf(verb));
   }
 }
 
@@ -58,9 +65,6 @@ function refusalOf(verb: string): Reply {
     case "SOML":
     case "SAML":
       return replies.notImplemented;
-    case "BDAT":
-      // A client that sends BDAT unasked goes on with the bytes of a mail, which must not be read as commands.
-      return replies.noChunking;
     case "GET":
     case "POST":
     case "PUT":
@@ -74,6 +78,13 @@ function refusalOf(verb: string): Reply {
     default:
       return replies.unknownCommand;
   }
+}
+
+/** Sizes beyond what a number holds exactly count as garbled: a frame that cannot be counted is none. */
+function parseChunk(argument: string): Command {
+  const [, digits, last] = /^(\d{1,15})( LAST)?$/i.exec(argument) ?? [];
+  if (digits === undefined) return refused(replies.badChunk);
+  return { verb: "BDAT", bytes: Number(digits), isLast: last !== undefined };
 }
 
 function parseMail(argument: string): Command {

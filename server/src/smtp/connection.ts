@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Logger } from "../log.ts";
-import { failed, greeting, type Reply } from "./replies.ts";
+import { failed, greeting, type Protocol, type Reply } from "./replies.ts";
 import type { Session } from "./session.ts";
 import { newIncident } from "./transaction.ts";
 
@@ -19,6 +19,7 @@ const lingerMs = 2_000;
 const doomedPatienceMs = 5_000;
 
 export interface ConnectionOptions {
+  protocol: Protocol;
   hostname: string;
   idleTimeoutMs: number;
   log: Logger;
@@ -58,7 +59,7 @@ export class Connection {
     socket.on("drain", () => void this.#run());
     socket.on("error", (error) => options.log.debug({ err: error, remote: options.remote }, "SMTP connection broke"));
     socket.on("close", () => session.abandon());
-    this.#reply(greeting(options.hostname));
+    this.#reply(greeting(options.hostname, options.protocol));
     this.#flush();
   }
 
@@ -111,7 +112,7 @@ export class Connection {
         const reply = this.#read(chunk);
         if (reply !== null) this.#reply(typeof reply === "string" ? reply : await this.#wait(reply));
         // Bytes of a command that never ends are no sign of life; bytes of a mail are.
-        if (reply !== null || this.#session.isReceiving) this.#activeAt = performance.now();
+        if (reply !== null || this.#session.isInContent) this.#activeAt = performance.now();
         if (this.#replies.length > maxCollectedChars) this.#flush();
         if (reply !== null && ++commands % maxCommandsPerTurn === 0) await nextTurn();
       }

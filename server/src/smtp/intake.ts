@@ -40,7 +40,8 @@ export interface IncomingMail {
 
 export type ReceiveResult =
   /** `receipt` is random: it names the mail in the log and tells the sender nothing. */
-  | { kind: "stored"; receipt: string }
+  /** `gone`: keys of recipients whose mailbox was deleted meanwhile, and who got nothing; absent: none. */
+  | { kind: "stored"; receipt: string; gone?: readonly string[] }
   /** Every recipient's mailbox was deleted meanwhile. */
   | { kind: "gone" }
   | { kind: "looping" };

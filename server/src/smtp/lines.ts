@@ -1,14 +1,23 @@
 const LF = 0x0a;
 const plain = /^[\x20-\x7e]*$/;
+/** Enough of a line that is too long to see what it was meant to be. */
+const headBytes = 64;
 const control = /[\x00-\x1f\x7f]/;
 
 /** Why a line is no command. After `bare_line_end` nothing that follows may be trusted to be a command. */
 export type LineFault = "too_long" | "bare_line_end" | "bad_character" | "not_utf8";
 
-/** One line without its CRLF; the text is empty when there is a fault. */
+/** One line without its CRLF. When there is a fault, only how it begins is told. */
 export interface Line {
   readonly text: string;
   readonly fault: LineFault | null;
+  /** Of a faulty line: see {@link isChunkLine}. */
+  readonly isChunk?: true;
+}
+
+/** True for what can only be meant as BDAT (RFC 3030): octets of a mail come after the line. */
+export function isChunkLine(text: string): boolean {
+  return /^\s*BDAT/i.test(text);
 }
 
 /**
@@ -21,6 +30,8 @@ export class LineReader {
   readonly #maxBytes: number;
   #partial = "";
   #tooLong = false;
+  /** How a line began that is too long. */
+  #head = "";
 
   /** `maxBytes` includes the CRLF. */
   constructor(maxBytes: number) {
@@ -37,12 +48,18 @@ export class LineReader {
     const tooLong = this.#tooLong;
     this.#partial = "";
     this.#tooLong = false;
-    if (!text.endsWith("\r\n") || text.indexOf("\r") !== text.length - 2) return faulty("bare_line_end");
-    return tooLong ? faulty("too_long") : decode(text.slice(0, -2));
+    if (!text.endsWith("\r\n") || text.indexOf("\r") !== text.length - 2) return faulty("bare_line_end", "");
+    return tooLong ? faulty("too_long", this.#head) : decode(text.slice(0, -2));
   }
 
   #collect(chunk: Buffer, start: number): void {
-    this.#tooLong ||= this.#partial.length + this.end - start > this.#maxBytes;
+    if (!this.#tooLong && this.#partial.length + this.end - start > this.#maxBytes) {
+      this.#tooLong = true;
+      this.#head = (this.#partial + chunk.toString("latin1", start, Math.min(start + headBytes, this.end))).slice(
+        0,
+        headBytes,
+      );
+    }
     // Of a line that is too long only the last two bytes matter: is its end a CRLF?
     this.#partial = this.#tooLong
       ? (this.#partial + chunk.toString("latin1", Math.max(start, this.end - 2), this.end)).slice(-2)
@@ -52,12 +69,12 @@ export class LineReader {
 
 function decode(latin1: string): Line {
   if (plain.test(latin1)) return { text: latin1, fault: null };
-  if (control.test(latin1)) return faulty("bad_character");
+  if (control.test(latin1)) return faulty("bad_character", latin1);
   const bytes = Buffer.from(latin1, "latin1");
   const text = bytes.toString("utf8");
-  return Buffer.from(text, "utf8").equals(bytes) ? { text, fault: null } : faulty("not_utf8");
+  return Buffer.from(text, "utf8").equals(bytes) ? { text, fault: null } : faulty("not_utf8", latin1);
 }
 
-function faulty(fault: LineFault): Line {
-  return { text: "", fault };
+function faulty(fault: LineFault, head: string): Line {
+  return isChunkLine(head) ? { text: "", fault, isChunk: true } : { text: "", fault };
 }

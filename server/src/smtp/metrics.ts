@@ -7,12 +7,12 @@ export type MailOutcome =
   | "bad_line_ends"
   | "no_room"
   | "failed"
-  /** The client left, or was closed, before the final dot. */
+  /** The client left, was closed, or dropped the envelope before the end of the mail. */
   | "unfinished";
 
 export type RecipientRefusal = "unknown_mailbox" | "foreign_domain" | "over_quota" | "failed";
 
-export type ConnectionRefusal = "too_many" | "too_many_from_address" | "stopping";
+export type ConnectionRefusal = "too_many" | "too_many_from_address" | "stopping" | "bad_proxy_header";
 
 /** What the door counts. Calls are synchronous and must not throw. */
 export interface SmtpMetrics {

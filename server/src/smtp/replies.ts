@@ -1,3 +1,6 @@
+/** What is spoken on a listener: SMTP (RFC 5321) or LMTP (RFC 2033). */
+export type Protocol = "smtp" | "lmtp";
+
 /**
  * One reply without its final CRLF: code, enhanced code (RFC 2034, RFC 3463) and text, all ASCII.
  * The door never repeats what a client sent, so no reply can be shaped by one.
@@ -6,7 +9,7 @@ export type Reply = string;
 
 /** Every fixed reply. `docs/smtp.md` lists them all; a test holds the two equal. */
 export const replies = {
-  help: "214 2.0.0 Commands: EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP",
+  help: "214 2.0.0 Commands: EHLO HELO LHLO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP",
   bye: "221 2.0.0 Bye",
   ok: "250 2.0.0 OK",
   senderOk: "250 2.1.0 Sender OK",
@@ -26,6 +29,7 @@ export const replies = {
   tooManyRecipients: "452 4.5.3 Too many recipients, send the rest in another mail",
 
   unknownCommand: "500 5.5.1 Unknown command",
+  isLmtp: "500 5.5.1 This is LMTP, say LHLO",
   lineTooLong: "500 5.5.2 Line is too long",
   badLineEnd: "500 5.5.2 Lines end with CRLF, a bare CR or LF is refused",
   badCharacter: "500 5.5.2 Control characters are refused",
@@ -33,11 +37,14 @@ export const replies = {
   badRecipient: "501 5.1.3 Recipient is not an address in angle brackets",
   badSender: "501 5.1.7 Sender is not an address in angle brackets",
   badArgument: "501 5.5.4 Argument is missing, unexpected or malformed",
+  badChunk: "501 5.5.4 BDAT takes a number of octets, and LAST or nothing",
   notImplemented: "502 5.5.1 Command is not implemented",
-  noChunking: "502 5.5.1 BDAT is not implemented",
   helloFirst: "503 5.5.1 Say EHLO first",
+  lhloFirst: "503 5.5.1 Say LHLO first",
   mailFirst: "503 5.5.1 Say MAIL first",
   nestedMail: "503 5.5.1 A mail is already open, say RSET to drop it",
+  chunksOpen: "503 5.5.1 A mail has begun with BDAT, go on with it or say RSET",
+  noLmtpRecipients: "503 5.5.1 No valid recipients",
 
   unknownMailbox: "550 5.1.1 No such mailbox here",
   foreignDomain: "550 5.7.1 Domain is not served here, no relaying",
@@ -48,17 +55,19 @@ export const replies = {
   noRecipients: "554 5.5.1 No valid recipients",
   notHttp: "554 5.5.1 This is SMTP, not HTTP",
   badMailLineEnd: "554 5.6.0 Mail holds a bare CR or LF, lines end with CRLF",
+  badChunkLineEnd: "554 5.6.0 Mail holds a bare CR or LF, and BINARYMIME is not offered",
   unknownParameter: "555 5.5.4 Parameter is not implemented",
 } as const satisfies Record<string, Reply>;
 
 /** The first line a client sees (RFC 5321 section 3.1); it carries no enhanced code (RFC 2034 section 3). */
-export function greeting(hostname: string): Reply {
-  return `220 ${hostname} ESMTP Cat Mails`;
+export function greeting(hostname: string, protocol: Protocol = "smtp"): Reply {
+  return `220 ${hostname} ${protocol === "lmtp" ? "LMTP" : "ESMTP"} Cat Mails`;
 }
 
-/** Answer to EHLO: what the door keeps, and nothing else (RFC 5321 section 4.1.1.1). */
+/** Answer to EHLO and LHLO: what the door keeps, and nothing else (RFC 5321 section 4.1.1.1). */
 export function extensions(hostname: string, maxMessageBytes: number): Reply {
-  const lines = [hostname, "PIPELINING", `SIZE ${maxMessageBytes}`, "8BITMIME", "ENHANCEDSTATUSCODES", "SMTPUTF8"];
+  const size = `SIZE ${maxMessageBytes}`;
+  const lines = [hostname, "PIPELINING", size, "8BITMIME", "ENHANCEDSTATUSCODES", "CHUNKING", "SMTPUTF8"];
   return lines.map((line, i) => `250${i === lines.length - 1 ? " " : "-"}${line}`).join("\r\n");
 }
 
@@ -67,24 +76,34 @@ export function stored(receipt: string): Reply {
   return `250 2.0.0 ${receipt}`;
 }
 
+/** Answer to a chunk that is not the last (RFC 3030 section 2): nothing is promised yet. */
+export function chunkTaken(bytes: number): Reply {
+  return `250 2.0.0 ${bytes} octets received`;
+}
+
 /** A fault of ours, temporary to the sender; `incident` names it in the log. */
 export function failed(incident: string): Reply {
   return `451 4.3.0 Our fault, try again (incident ${incident})`;
 }
 
 const lastWords: ReadonlySet<Reply> = new Set([
+  replies.badChunk,
   replies.badLineEnd,
   replies.badMailLineEnd,
-  replies.noChunking,
   replies.notHttp,
 ]);
 
-/** True when the connection ends after this reply: 221, 421, and refusals after which the client's next bytes mean nothing. */
+/** True when the connection ends after this reply, by its first line: 221, 421, and refusals after which the client's next bytes mean nothing. */
 export function isLast(reply: Reply): boolean {
-  return reply.startsWith("421 ") || reply.startsWith("221 ") || lastWords.has(reply);
+  return reply.startsWith("421 ") || reply.startsWith("221 ") || lastWords.has(firstLine(reply));
 }
 
-/** True for 5yz, which counts towards the limit of errors. */
+/** True for 5yz, by its first line, which counts towards the limit of errors. */
 export function isError(reply: Reply): boolean {
   return reply.startsWith("5");
+}
+
+function firstLine(reply: Reply): string {
+  const end = reply.indexOf("\r\n");
+  return end === -1 ? reply : reply.slice(0, end);
 }

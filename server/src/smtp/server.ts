@@ -1,20 +1,33 @@
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import type { Logger } from "../log.ts";
+import type { NetworkSet } from "../networks.ts";
 import { Admission } from "./admission.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import { Connection } from "./connection.ts";
 import type { Intake } from "./intake.ts";
 import type { SmtpLimits } from "./limits.ts";
 import type { ConnectionRefusal, SmtpMetrics } from "./metrics.ts";
-import { replies, type Reply } from "./replies.ts";
+import { readProxyHeader } from "./proxy-stage.ts";
+import { replies, type Protocol, type Reply } from "./replies.ts";
 import { Session } from "./session.ts";
+import { removeStaleSocket } from "./unix-socket.ts";
 
-/** One address that connections are taken on. */
-export interface SmtpListener {
-  host: string;
-  /** 0 takes a free one. */
-  port: number;
+/** Where connections are taken: a port, of which 0 takes a free one, or a Unix socket, which every local user may open. */
+export type ListenPlace = { host: string; port: number } | { path: string };
+
+/** One place that connections are taken on, and what is spoken there; SMTP when nothing is said. */
+export type SmtpListener = ListenPlace & { protocol?: Protocol };
+
+/** Why {@link SmtpServer.listen} failed: `listener` is the one that cannot be listened on, `cause` what node:net says. */
+export class ListenError extends Error {
+  override name = "ListenError";
+  readonly listener: SmtpListener;
+
+  constructor(listener: SmtpListener, cause: unknown) {
+    super("cannot listen", { cause });
+    this.listener = listener;
+  }
 }
 
 export interface SmtpOptions {
@@ -23,6 +36,8 @@ export interface SmtpOptions {
   /** Our name in the greeting. */
   hostname: string;
   limits: SmtpLimits;
+  /** Who has to begin each SMTP connection with a PROXY header, and is believed; LMTP listeners know no proxies. */
+  proxyPeers?: NetworkSet;
   intake: Intake;
   log: Logger;
   metrics?: SmtpMetrics;
@@ -30,25 +45,31 @@ export interface SmtpOptions {
 
 /** How often idle connections are looked for; less often than this the linger of a closing one grows long. */
 const maxSweepMs = 1_000;
+/** A proxy sends its header at once, so that only a wrong one needs this long. */
+const proxyTimeoutMs = 5_000;
 
 /**
- * The SMTP door: receives mail by RFC 5321 and hands it to its intake. What it keeps is in `docs/smtp.md`.
+ * The SMTP door: receives mail by RFC 5321, and from our own mail servers by RFC 2033 (LMTP), and hands it to its intake. What it keeps is in `docs/smtp.md`.
  * 250 after the final dot is sent only when the intake has said `stored`.
  */
 export class SmtpServer implements AsyncDisposable {
   readonly #options: SmtpOptions;
   readonly #servers: Server[] = [];
+  /** A mail server of our own decides itself how much it sends, and may meet many unknown recipients in a row. */
+  readonly #lmtpLimits: SmtpLimits;
   readonly #admission: Admission;
   readonly #budget: ByteBudget;
   readonly #connections = new Set<Connection>();
+  /** Of listed proxies that have not said yet for whom they speak. */
+  readonly #arriving = new Set<Socket>();
   readonly #refused = new Set<Socket>();
   readonly #allClosed = Promise.withResolvers<void>();
   readonly #sweep: NodeJS.Timeout;
   #isStopping = false;
 
   /**
-   * Resolves once connections are taken on every listener. Rejects with the fault of the first that cannot be listened on,
-   * whose `address` and `port` node:net names; the others are closed again.
+   * Resolves once connections are taken on every listener. Rejects with a {@link ListenError} for the first that cannot be
+   * listened on; the others are closed again.
    */
   static async listen(options: SmtpOptions): Promise<SmtpServer> {
     await using opening = new AsyncDisposableStack();
@@ -61,17 +82,27 @@ export class SmtpServer implements AsyncDisposable {
   private constructor(options: SmtpOptions) {
     const { limits } = options;
     this.#options = options;
+    this.#lmtpLimits = { ...limits, maxMails: Infinity, maxErrors: Infinity };
     this.#admission = new Admission(limits.maxConnections, limits.maxConnectionsPerIp);
     this.#budget = new ByteBudget(limits.maxBufferedBytes);
     // One timer for all: re-arming one for each connection and chunk is what makes idle limits cost.
     this.#sweep = setInterval(() => this.#checkIdle(), Math.min(limits.idleTimeoutMs / 4, maxSweepMs));
   }
 
-  /** Where the first listener listens. */
+  /** Where the first listener listens, which must have a port. */
   get address(): { host: string; port: number } {
-    const address = this.#servers[0]?.address() ?? null;
-    if (address === null || typeof address === "string") throw new Error("the SMTP server is not listening");
-    return { host: address.address, port: address.port };
+    const [place] = this.places;
+    if (place === undefined || "path" in place) throw new Error("the SMTP server listens on no port");
+    return place;
+  }
+
+  /** Where each listener listens, in the order of the options. */
+  get places(): ListenPlace[] {
+    return this.#servers.map((server) => {
+      const address = server.address();
+      if (address === null) throw new Error("the SMTP server is not listening");
+      return typeof address === "string" ? { path: address } : { host: address.address, port: address.port };
+    });
   }
 
   /** Open sessions. */
@@ -87,6 +118,7 @@ export class SmtpServer implements AsyncDisposable {
     if (!this.#isStopping) {
       this.#isStopping = true;
       for (const server of this.#servers) server.close();
+      for (const socket of this.#arriving) socket.destroy();
       this.#resolveWhenClosed();
     }
     for (const connection of this.#connections) connection.stop();
@@ -105,30 +137,63 @@ export class SmtpServer implements AsyncDisposable {
     await this.drain(0);
   }
 
-  async #listen({ host, port }: SmtpListener): Promise<void> {
+  async #listen(listener: SmtpListener): Promise<void> {
     // Half-open, so that a client which ends its side still gets every reply.
     const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true });
-    server.listen(port, host);
-    await once(server, "listening");
+    try {
+      if ("path" in listener) await removeStaleSocket(listener.path);
+      server.listen({ ...listener, readableAll: true, writableAll: true });
+      await once(server, "listening");
+    } catch (error) {
+      throw new ListenError(listener, error);
+    }
     this.#servers.push(server);
     server.on("close", () => this.#resolveWhenClosed());
     server.on("error", (error) => this.#options.log.error({ err: error }, "The SMTP listener failed"));
-    server.on("connection", (socket) => this.#accept(socket));
+    const { protocol = "smtp" } = listener;
+    const remoteOf = (socket: Socket): string | undefined => ("path" in listener ? "local" : socket.remoteAddress);
+    server.on("connection", (socket) => this.#accept(socket, { protocol, remote: remoteOf(socket) }));
   }
 
-  #accept(socket: Socket): void {
-    const remote = socket.remoteAddress;
+  #accept(socket: Socket, { protocol, remote }: { protocol: Protocol; remote: string | undefined }): void {
     // Gone before we looked.
     if (remote === undefined) return void socket.destroy();
     if (this.#isStopping) return this.#refuse(socket, "stopping");
-    const admittance = this.#admission.enter(remote);
-    if ("refusal" in admittance) return this.#refuse(socket, admittance.refusal);
-    this.#open(socket, remote, admittance.network);
+    const isProxied = protocol === "smtp" && this.#options.proxyPeers?.has(remote) === true;
+    if (isProxied) void this.#acceptProxied(socket, remote);
+    else this.#admit(socket, { protocol, remote });
   }
 
-  #open(socket: Socket, remote: string, network: string): void {
-    const { hostname, limits, intake, log, metrics } = this.#options;
+  /** Until the client is known, its connection counts towards the limit of all only. Never rejects. */
+  async #acceptProxied(socket: Socket, proxy: string): Promise<void> {
+    const arrival = this.#admission.enter(null);
+    if ("refusal" in arrival) return this.#refuse(socket, arrival.refusal);
+    this.#arriving.add(socket);
+    socket.on("error", () => socket.destroy());
+    const header = await readProxyHeader(socket, Math.min(proxyTimeoutMs, this.#options.limits.idleTimeoutMs));
+    this.#arriving.delete(socket);
+    this.#admission.leave(null);
+    if (this.#isStopping || socket.destroyed) return void socket.destroy();
+    if ("bytes" in header) {
+      return this.#admit(socket, { protocol: "smtp", remote: header.kind === "client" ? header.ip : proxy });
+    }
+    this.#options.metrics?.connectionRefused("bad_proxy_header");
+    this.#options.log.warn({ proxy, reason: header.kind }, "A listed proxy did not begin with a PROXY header");
+    socket.destroy();
+  }
+
+  #admit(socket: Socket, peer: Peer): void {
+    // All of a mail server's own connections come from one address.
+    const admittance = this.#admission.enter(peer.protocol === "lmtp" ? null : peer.remote);
+    if ("refusal" in admittance) return this.#refuse(socket, admittance.refusal);
+    this.#open(socket, peer, admittance.network);
+  }
+
+  #open(socket: Socket, { protocol, remote }: Peer, network: string | null): void {
+    const { hostname, intake, log, metrics } = this.#options;
+    const limits = protocol === "lmtp" ? this.#lmtpLimits : this.#options.limits;
     const session = new Session({
+      protocol,
       hostname,
       limits,
       budget: this.#budget,
@@ -136,8 +201,9 @@ export class SmtpServer implements AsyncDisposable {
       remote,
     });
     metrics?.connectionOpened();
-    log.debug({ remote }, "SMTP connection opened");
-    const connection = new Connection(socket, session, { hostname, idleTimeoutMs: limits.idleTimeoutMs, log, remote });
+    log.debug({ protocol, remote }, "SMTP connection opened");
+    const { idleTimeoutMs } = limits;
+    const connection = new Connection(socket, session, { protocol, hostname, idleTimeoutMs, log, remote });
     this.#connections.add(connection);
     socket.on("close", () => {
       this.#connections.delete(connection);
@@ -148,7 +214,7 @@ export class SmtpServer implements AsyncDisposable {
     });
   }
 
-  #refuse(socket: Socket, reason: ConnectionRefusal): void {
+  #refuse(socket: Socket, reason: keyof typeof connectionRefusals): void {
     this.#options.metrics?.connectionRefused(reason);
     this.#options.log.debug({ reason, remote: socket.remoteAddress }, "SMTP connection refused");
     this.#refused.add(socket);
@@ -170,11 +236,18 @@ export class SmtpServer implements AsyncDisposable {
   #destroyAll(): void {
     for (const connection of this.#connections) connection.destroy();
     for (const socket of this.#refused) socket.destroy();
+    for (const socket of this.#arriving) socket.destroy();
   }
 }
 
-const connectionRefusals: Readonly<Record<ConnectionRefusal, Reply>> = {
+/** Who is at the other end: the client itself, also where a proxy speaks for it. */
+interface Peer {
+  protocol: Protocol;
+  remote: string;
+}
+
+const connectionRefusals = {
   too_many: replies.tooManyConnections,
   too_many_from_address: replies.tooManyFromAddress,
   stopping: replies.stopping,
-};
+} as const satisfies Partial<Record<ConnectionRefusal, Reply>>;

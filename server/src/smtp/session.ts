@@ -1,15 +1,19 @@
 import type { Address } from "../address.ts";
 import type { Origin } from "../origin.ts";
 import type { ByteBudget } from "./byte-budget.ts";
+import { ChunkedMail } from "./chunked-mail.ts";
+import type { ChunkReader } from "./chunks.ts";
 import { parseCommand, type Command } from "./commands.ts";
 import { DataReader } from "./data.ts";
 import type { SmtpLimits } from "./limits.ts";
 import { LineReader, type Line, type LineFault } from "./lines.ts";
 import { isPostmaster, needsUtf8, type Path } from "./paths.ts";
-import { extensions, isError, isLast, replies, type Reply } from "./replies.ts";
+import { extensions, isError, isLast, replies, type Protocol, type Reply } from "./replies.ts";
 import { Transaction, type Surroundings } from "./transaction.ts";
 
 export interface SessionOptions {
+  /** SMTP when nothing is said. */
+  protocol?: Protocol;
   hostname: string;
   limits: SmtpLimits;
   /** Shared by all sessions of a server. */
@@ -20,7 +24,7 @@ export interface SessionOptions {
 }
 
 /**
- * One SMTP dialog (RFC 5321) without its socket: bytes in, replies out, one command after the other.
+ * One SMTP or LMTP dialog (RFC 5321, RFC 2033) without its socket: bytes in, replies out, one command after the other.
  * The caller waits for each reply before it reads on, and ends the connection once {@link isOver}.
  */
 export class Session {
@@ -32,6 +36,8 @@ export class Session {
   #origin: Origin | null = null;
   #transaction: Transaction | null = null;
   #data: DataReader | null = null;
+  /** From the first BDAT until the mail is answered or its envelope is dropped. */
+  #chunks: ChunkedMail | null = null;
   #mails = 0;
   #errors = 0;
   #isCommitting = false;
@@ -48,9 +54,14 @@ export class Session {
     return this.#isOver;
   }
 
-  /** True from 354 until the reply to the mail. */
+  /** True while a mail comes in that may still be taken: from 354, or the first BDAT, until the reply to it. */
   get isReceiving(): boolean {
-    return this.#data !== null;
+    return this.#data !== null || this.#chunks?.isRefused === false;
+  }
+
+  /** True when the next bytes are no command, but content of a mail, be it refused. */
+  get isInContent(): boolean {
+    return this.#data !== null || this.#chunks?.reader.isOpen === true;
   }
 
   /** True when the mail that is coming in will be refused and close the connection, see {@link expire}. */
@@ -73,10 +84,18 @@ export class Session {
       this.end = this.#data.end;
       return isComplete ? this.#finishMail(this.#data) : null;
     }
+    if (this.#chunks?.reader.isOpen) {
+      const isComplete = this.#chunks.reader.read(chunk, start);
+      this.end = this.#chunks.reader.end;
+      return isComplete ? this.#endChunk(this.#chunks) : null;
+    }
     const line = this.#lines.read(chunk, start);
     this.end = this.#lines.end;
     if (line === null) return null;
-    const reply = this.#answer(line);
+    const command = commandOf(line);
+    if (this.#isStopping && !(command.verb === "BDAT" && this.isReceiving)) return this.#account(replies.stopping);
+    if (command.verb === "BDAT") return this.#openChunk(command);
+    const reply = this.#answer(command);
     return typeof reply === "string" ? this.#account(reply) : this.#accountLater(reply);
   }
 
@@ -91,7 +110,7 @@ export class Session {
     if (this.isDoomed && this.#transaction !== null && this.#data !== null) {
       const { bytes } = this.#data;
       this.#data = null;
-      return this.#transaction.refuse("bad_line_ends", bytes);
+      return this.#transaction.atEnd(this.#transaction.refuse("bad_line_ends", bytes));
     }
     return this.#isStopping ? replies.stopping : replies.idle;
   }
@@ -99,21 +118,21 @@ export class Session {
   /** Gives back what an unfinished mail holds: the client is gone. A mail that was handed over stays handed over. */
   abandon(): void {
     this.#isOver = true;
-    if (this.#data === null || this.#isCommitting) return;
+    if (this.#isCommitting) return;
+    this.#dropChunks();
+    if (this.#data === null) return;
     this.#data.release();
     this.#options.surroundings.metrics?.mailEnded("unfinished", this.#data.bytes);
     this.#data = null;
   }
 
-  #answer(line: Line): Reply | Promise<Reply> {
-    if (this.#isStopping) return replies.stopping;
-    if (line.fault !== null) return lineFaults[line.fault];
-    const command = parseCommand(line.text);
+  #answer(command: Exclude<Command, { verb: "BDAT" }>): Reply | Promise<Reply> {
     switch (command.verb) {
       case "refused":
         return command.reply;
       case "EHLO":
       case "HELO":
+      case "LHLO":
         return this.#hello(command);
       case "MAIL":
         return this.#mail(command);
@@ -122,7 +141,7 @@ export class Session {
       case "DATA":
         return this.#startMail();
       case "RSET":
-        this.#transaction = null;
+        this.#dropEnvelope();
         return replies.ok;
       case "NOOP":
       case "VRFY":
@@ -133,18 +152,22 @@ export class Session {
     return simpleReplies[command.verb];
   }
 
-  #hello({ verb, name }: Extract<Command, { verb: "EHLO" | "HELO" }>): Reply {
-    const { hostname, limits, remote } = this.#options;
-    this.#origin = { ip: remote, helo: name, transmission: verb === "EHLO" ? "ESMTP" : "SMTP" };
-    this.#transaction = null;
-    return verb === "EHLO" ? extensions(hostname, limits.maxMessageBytes) : `250 ${hostname}`;
+  #hello({ verb, name }: Extract<Command, { verb: keyof typeof transmissions }>): Reply {
+    const { protocol, hostname, limits, remote } = this.#options;
+    if ((verb === "LHLO") !== (protocol === "lmtp")) {
+      return protocol === "lmtp" ? replies.isLmtp : replies.unknownCommand;
+    }
+    this.#origin = { ip: remote, helo: name, transmission: transmissions[verb] };
+    this.#dropEnvelope();
+    return verb === "HELO" ? `250 ${hostname}` : extensions(hostname, limits.maxMessageBytes);
   }
 
   #mail(command: Extract<Command, { verb: "MAIL" }>): Reply {
-    const { limits, surroundings } = this.#options;
+    const { protocol, limits, surroundings } = this.#options;
     const { from, parameters } = command;
-    if (this.#origin === null) return replies.helloFirst;
+    if (this.#origin === null) return protocol === "lmtp" ? replies.lhloFirst : replies.helloFirst;
     if (this.#transaction !== null) return replies.nestedMail;
+    this.#dropChunks();
     if (this.#mails >= limits.maxMails) return replies.tooManyMails;
     if (needsUtf8(from) && !parameters.smtpUtf8) return replies.needsUtf8;
     if (from.address === null && from.text !== "") return replies.badSender;
@@ -159,6 +182,7 @@ export class Session {
   #recipient(to: Path): Reply | Promise<Reply> {
     const transaction = this.#transaction;
     if (transaction === null) return replies.mailFirst;
+    if (this.#chunks !== null) return replies.chunksOpen;
     if (needsUtf8(to) && !transaction.parameters.smtpUtf8) return replies.needsUtf8;
     const address: Address | null = to.address;
     if (address === null && !isPostmaster(to)) return replies.badRecipient;
@@ -168,28 +192,76 @@ export class Session {
   #startMail(): Reply {
     const { limits, budget } = this.#options;
     if (this.#transaction === null) return replies.mailFirst;
-    if (!this.#transaction.hasRecipients) return replies.noRecipients;
+    if (this.#chunks !== null) return replies.chunksOpen;
+    if (!this.#transaction.hasRecipients) return this.#noRecipients();
     if (!budget.fits(Math.max(this.#transaction.parameters.sizeBytes, 1))) return replies.noRoom;
     this.#data = new DataReader(limits.maxMessageBytes, budget);
     return replies.startMail;
   }
 
-  async #finishMail(data: DataReader): Promise<Reply> {
+  #noRecipients(): Reply {
+    return this.#options.protocol === "lmtp" ? replies.noLmtpRecipients : replies.noRecipients;
+  }
+
+  /** The octets come right after the line, be it refused or not (RFC 3030 section 2): the reply is due after them. */
+  #openChunk(chunk: Extract<Command, { verb: "BDAT" }>): Reply | Promise<Reply> | null {
+    const mail = (this.#chunks ??= this.#openChunks());
+    mail.begin(chunk);
+    return chunk.bytes === 0 ? this.#endChunk(mail) : null;
+  }
+
+  #openChunks(): ChunkedMail {
+    const { limits, budget } = this.#options;
+    const transaction = this.#transaction;
+    let refusal: Reply | null = null;
+    if (transaction === null) refusal = replies.mailFirst;
+    else if (!transaction.hasRecipients) refusal = this.#noRecipients();
+    return new ChunkedMail({ transaction, refusal }, { maxBytes: limits.maxMessageBytes, budget });
+  }
+
+  /** Answers one chunk; `null` where no reply is due. */
+  #endChunk(mail: ChunkedMail): Reply | Promise<Reply> | null {
+    const outcome = mail.endChunk();
+    if (outcome.kind === "whole") return this.#finishMail(mail.reader);
+    if (mail.isLast) this.#dropEnvelope();
+    // RFC 2033 section 4.3: as many replies as recipients, so none to a last chunk that had no recipient.
+    return outcome.reply === "" ? null : this.#account(outcome.reply, outcome.isNewError);
+  }
+
+  #dropEnvelope(): void {
+    this.#dropChunks();
+    this.#transaction = null;
+  }
+
+  #dropChunks(): void {
+    const mail = this.#chunks;
+    if (mail === null) return;
+    this.#chunks = null;
+    if (this.#transaction !== null) this.#mails++;
+    mail.reader.release();
+    if (!mail.isRefused) this.#options.surroundings.metrics?.mailEnded("unfinished", mail.reader.bytes);
+  }
+
+  async #finishMail(content: DataReader | ChunkReader): Promise<Reply> {
     const transaction = this.#transaction;
     if (transaction === null) throw new Error("mail without a transaction");
     this.#mails++;
     this.#isCommitting = true;
+    let reply: Reply;
     try {
-      const result = data.take();
-      const reply =
-        result.kind === "mail" ? await transaction.deliver(result.raw) : transaction.refuse(result.kind, data.bytes);
-      return this.#account(reply);
+      const result = content.take();
+      reply =
+        result.kind === "mail"
+          ? await transaction.deliver(result.raw)
+          : transaction.atEnd(transaction.refuse(result.kind, content.bytes));
     } finally {
-      data.release();
+      content.release();
       this.#isCommitting = false;
       this.#data = null;
+      this.#chunks = null;
       this.#transaction = null;
     }
+    return this.#account(reply);
   }
 
   async #accountLater(reply: Promise<Reply>): Promise<Reply> {
@@ -197,16 +269,20 @@ export class Session {
   }
 
   /** Counts errors, and says goodbye where this reply was the last. */
-  #account(reply: Reply): Reply {
-    if (isError(reply)) this.#errors++;
+  #account(reply: Reply, isNewError = isError(reply)): Reply {
+    if (isNewError) this.#errors++;
     this.#isOver = isLast(reply);
     if (this.#isOver) return reply;
     const hasTooManyErrors = this.#errors >= this.#options.limits.maxErrors;
-    if (!this.#isStopping && !hasTooManyErrors) return reply;
+    // A mail that comes in by chunks may still end.
+    const isStopped = this.#isStopping && !this.isReceiving;
+    if (!isStopped && !hasTooManyErrors) return reply;
     this.#isOver = true;
-    return `${reply}\r\n${this.#isStopping ? replies.stopping : replies.tooManyErrors}`;
+    return `${reply}\r\n${isStopped ? replies.stopping : replies.tooManyErrors}`;
   }
 }
+
+const transmissions = { EHLO: "ESMTP", HELO: "SMTP", LHLO: "LMTP" } as const;
 
 /** Commands that neither need nor change anything. */
 const simpleReplies = {
@@ -222,3 +298,9 @@ const lineFaults: Readonly<Record<LineFault, Reply>> = {
   bad_character: replies.badCharacter,
   not_utf8: replies.notUtf8,
 };
+
+function commandOf(line: Line): Command {
+  if (line.fault === null) return parseCommand(line.text);
+  // Octets of a mail follow, and how many nobody knows.
+  return { verb: "refused", reply: line.isChunk ? replies.badChunk : lineFaults[line.fault] };
+}

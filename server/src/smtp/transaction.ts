@@ -21,11 +21,14 @@ export class Transaction {
   readonly #envelope: Envelope & { origin: Origin };
   readonly #surroundings: Surroundings;
   readonly #recipients = new Map<string, AcceptedRecipient>();
+  /** With LMTP the key of each accepted RCPT in order, because each gets a reply of its own at the end of the mail. */
+  readonly #replyKeys: string[] | null;
 
   constructor(mail: { from: string; parameters: MailParameters; origin: Origin }, surroundings: Surroundings) {
     this.parameters = mail.parameters;
     this.#envelope = { from: mail.from, sizeBytes: mail.parameters.sizeBytes, origin: mail.origin };
     this.#surroundings = surroundings;
+    this.#replyKeys = mail.origin.transmission.startsWith("LMTP") ? [] : null;
   }
 
   get hasRecipients(): boolean {
@@ -35,12 +38,13 @@ export class Transaction {
   /** Answers RCPT. `null` is `<postmaster>`. Two addresses that would store the same mail twice count once. Never rejects. */
   async addRecipient(address: Address | null): Promise<Reply> {
     const { intake, log, metrics, maxRecipients } = this.#surroundings;
-    if (this.#recipients.size >= maxRecipients) return replies.tooManyRecipients;
+    if ((this.#replyKeys?.length ?? this.#recipients.size) >= maxRecipients) return replies.tooManyRecipients;
     const facts = { from: this.#envelope.from, to: address?.text ?? "postmaster", remote: this.#envelope.origin.ip };
     try {
       const verdict = await intake.checkRecipient(address, this.#envelope);
       if (verdict.kind === "accepted") {
         this.#recipients.set(verdict.recipient.key, verdict.recipient);
+        this.#replyKeys?.push(verdict.recipient.key);
         return replies.recipientOk;
       }
       log.info({ reason: verdict.kind, ...facts }, "Recipient refused");
@@ -54,27 +58,36 @@ export class Transaction {
     }
   }
 
-  /** Hands the mail over and answers its end: 250 only for `stored`. Never rejects. */
+  /**
+   * What is said at the end of the mail: one reply, or with LMTP one for each accepted RCPT (RFC 2033 section 4.2).
+   * `gone`: keys of recipients to whom their mailbox's end is told in place of it.
+   */
+  atEnd(reply: Reply, gone: readonly string[] = []): Reply {
+    if (this.#replyKeys === null) return reply;
+    return this.#replyKeys.map((key) => (gone.includes(key) ? replies.unknownMailbox : reply)).join("\r\n");
+  }
+
+  /** Hands the mail over and says what {@link atEnd} is due: 250 only for `stored`. Never rejects. */
   async deliver(raw: Buffer<ArrayBuffer>): Promise<Reply> {
     const startedAt = performance.now();
     const bytes = raw.length;
     try {
       const recipients = [...this.#recipients.values()];
       const result = await this.#surroundings.intake.receive({ envelope: this.#envelope, recipients, raw });
-      if (result.kind !== "stored") return this.refuse(result.kind, bytes);
+      if (result.kind !== "stored") return this.atEnd(this.refuse(result.kind, bytes));
       this.#surroundings.metrics?.mailEnded("stored", bytes);
       const ms = Math.round(performance.now() - startedAt);
       this.#surroundings.log.info({ receipt: result.receipt, ...this.#facts(bytes), ms }, "Mail stored");
-      return stored(result.receipt);
+      return this.atEnd(stored(result.receipt), result.gone);
     } catch (error) {
       const incident = newIncident();
       this.#surroundings.log.error({ err: error, incident, ...this.#facts(bytes) }, "Mail failed");
       this.#surroundings.metrics?.mailEnded("failed", bytes);
-      return failed(incident);
+      return this.atEnd(failed(incident));
     }
   }
 
-  /** Answers the end of a mail that is not taken. */
+  /** Counts and logs a mail that is not taken, and says why. */
   refuse(outcome: keyof typeof refusals, bytes: number): Reply {
     this.#surroundings.log.info({ reason: outcome, ...this.#facts(bytes) }, "Mail refused");
     this.#surroundings.metrics?.mailEnded(outcome, bytes);

@@ -21,9 +21,10 @@ export class SmtpClient implements AsyncDisposable {
   #hasEnded = false;
   #hasBroken = false;
 
-  /** Connects, without reading the greeting. What a server that is not ours says is not judged. */
-  static async connect(port: number, { isOurs = true } = {}): Promise<SmtpClient> {
-    const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true, noDelay: true });
+  /** Connects to a port of the loopback or a Unix socket, without reading the greeting. What a server that is not ours says is not judged. */
+  static async connect(to: number | string, { isOurs = true } = {}): Promise<SmtpClient> {
+    const at = typeof to === "string" ? { path: to } : { port: to, host: "127.0.0.1", noDelay: true };
+    const socket = connect({ ...at, allowHalfOpen: true });
     const client = new SmtpClient(socket, isOurs ? new ReplyLinter() : null);
     await once(socket, "connect");
     return client;

@@ -1,10 +1,11 @@
 import type { Address } from "../../src/address.ts";
 import { createLog } from "../../src/log.ts";
-import type { Envelope } from "../../src/origin.ts";
+import type { Envelope, Origin } from "../../src/origin.ts";
 import type { IncomingMail, Intake, ReceiveResult, RecipientVerdict } from "../../src/smtp/intake.ts";
+import { NetworkSet } from "../../src/networks.ts";
 import type { SmtpLimits } from "../../src/smtp/limits.ts";
 import type { SmtpMetrics } from "../../src/smtp/metrics.ts";
-import { SmtpServer } from "../../src/smtp/server.ts";
+import { SmtpServer, type SmtpListener } from "../../src/smtp/server.ts";
 import { silentLog } from "./silent-log.ts";
 import { serverName } from "./smtp-client.ts";
 
@@ -13,6 +14,7 @@ export interface TakenMail {
   from: string;
   to: string[];
   raw: Buffer<ArrayBuffer>;
+  origin: Origin | null;
 }
 
 /** What stands behind the door in its tests: a house in memory, which tests can hold up or break. */
@@ -52,7 +54,12 @@ export class MemoryIntake implements Intake {
   async receive(mail: IncomingMail): Promise<ReceiveResult> {
     const result = await this.onReceive(mail);
     if (result.kind === "stored") {
-      this.mails.push({ from: mail.envelope.from, to: mail.recipients.map(({ key }) => key), raw: mail.raw });
+      this.mails.push({
+        from: mail.envelope.from,
+        to: mail.recipients.map(({ key }) => key),
+        raw: mail.raw,
+        origin: mail.envelope.origin,
+      });
     }
     return result;
   }
@@ -72,16 +79,21 @@ export const roomyLimits: SmtpLimits = {
 
 export interface DoorOptions {
   limits?: Partial<SmtpLimits>;
+  /** One port for SMTP without it. */
+  listeners?: readonly SmtpListener[];
+  /** As `proxy_peers` has it. */
+  proxyPeers?: string;
   metrics?: SmtpMetrics;
   /** Gets every log line. */
   log?: string[];
 }
 
-/** Opens the door on a free port of the loopback. */
+/** Opens the door on free ports of the loopback. */
 export async function openDoor(intake: Intake, options: DoorOptions = {}): Promise<SmtpServer> {
   const lines = options.log;
   return SmtpServer.listen({
-    listeners: [{ host: "127.0.0.1", port: 0 }],
+    listeners: options.listeners ?? [{ host: "127.0.0.1", port: 0 }],
+    ...(options.proxyPeers === undefined ? {} : { proxyPeers: new NetworkSet(options.proxyPeers) }),
     hostname: serverName,
     limits: { ...roomyLimits, ...options.limits },
     intake,
