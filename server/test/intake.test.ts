@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import type { SeedTempMailbox } from "@catmails/client";
 import { Service } from "../src/cli/service.ts";
@@ -126,6 +127,37 @@ test("a mail whose mailbox is deleted while it comes in is refused, not stored f
   await client.send("Subject: late\r\n\r\nlate\r\n.\r\n");
   assert.match((await client.reply()).lines.join(), /^550 5\.1\.1 /);
   assert.equal((await listMails(origin, { mail }, { key })).count, 0);
+});
+
+test("over LMTP a mailbox that is deleted while the mail comes in gets its 550, and the others get the mail", async (t) => {
+  const directory = new TemporaryDirectory();
+  t.after(() => directory[Symbol.dispose]());
+  const path = join(directory.path, "lmtp");
+  const { origin } = await serve(t, { lmtp_port: "0", lmtp_socket: path });
+  const made = await callApi(origin, { action: "create_temp_mailbox" }, { key, method: "POST" });
+  const { mail } = made.body as SeedTempMailbox;
+  await using client = await SmtpClient.connect(path);
+  await client.send(`LHLO x\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<${mail}>\r\nRCPT TO:<${demo}>\r\n`);
+  assert.deepEqual(await client.codes(5), [220, 250, 250, 250, 250]);
+  await callApi(origin, { action: "delete_temp_mailbox", mail }, { key, method: "POST" });
+  await client.send("BDAT 23 LAST\r\nSubject: late\r\n\r\nlate\r\n");
+  assert.deepEqual(await client.codes(2), [550, 250]);
+  const { data } = await listMails(origin, { mail: demo }, { key });
+  assert.deepEqual(
+    data.map((one) => one.mail_to),
+    [demo],
+  );
+});
+
+test("a socket of LMTP that is taken, or cannot be made, is told in one line", async (t) => {
+  const directory = new TemporaryDirectory();
+  t.after(() => directory[Symbol.dispose]());
+  const path = join(directory.path, "lmtp");
+  await serve(t, { lmtp_socket: path });
+  await assert.rejects(serve(t, { lmtp_socket: path }), {
+    message: `LMTP cannot listen on ${path}: the socket is already in use.`,
+  });
+  await assert.rejects(serve(t, { lmtp_socket: join(directory.path, "none", "lmtp") }), /^StartError: LMTP cannot listen on /);
 });
 
 test("a temp mailbox takes no mail from the moment it expires", async (t) => {

@@ -288,6 +288,7 @@ const socketFaults: Readonly<Record<string, string>> = {
   EADDRINUSE: "the socket is already in use",
   EACCES: "there is no such directory, or this user may not write to it",
   EINVAL: "the path is too long",
+  ENOTDIR: "there is no such directory",
 };
 
 /** The same fault as the operator can mend it, where it is known. */
