@@ -7,6 +7,7 @@ import { openStore, settleResidents, type Resident } from "./faults/household.ts
 import { Exim } from "./support/exim.ts";
 import { Postfix } from "./support/postfix.ts";
 import { readProjectFile } from "./support/project-files.ts";
+import { ReplyTap } from "./support/reply-tap.ts";
 import { ServiceProcess } from "./support/service-process.ts";
 import { skipWithoutRootProgram } from "./support/system-program.ts";
 import { realDiskDirectory } from "./support/temporary-directory.ts";
@@ -22,17 +23,19 @@ const numbers = Array.from({ length: count }, (_, i) => i + 1);
 /** A real Cat Mails with all its ways in, and domains whose mail for any address is one resident's. */
 class Receiving implements AsyncDisposable {
   readonly service: ServiceProcess;
+  /** Of taps before the server's own: whatever it says to a mail server is judged. */
   readonly ports: { smtp: number; lmtp: number };
   readonly socket: string;
   readonly #ann: Resident;
   readonly #mails: SeedMail[] = [];
   readonly #parts: AsyncDisposableStack;
 
-  private constructor(made: { service: ServiceProcess; ann: Resident; socket: string; parts: AsyncDisposableStack }) {
+  private constructor(
+    made: Pick<Receiving, "service" | "ports" | "socket"> & { ann: Resident; parts: AsyncDisposableStack },
+  ) {
     this.service = made.service;
+    this.ports = made.ports;
     this.socket = made.socket;
-    const lmtp = made.service.report.lmtp?.find((place) => "port" in place);
-    this.ports = { smtp: made.service.report.smtp.port, lmtp: lmtp?.port ?? 0 };
     this.#ann = made.ann;
     this.#parts = made.parts;
   }
@@ -49,7 +52,11 @@ class Receiving implements AsyncDisposable {
     await serveDomains(dataDir, ann.address);
     const env = { CATMAILS_LMTP_PORT: "0", CATMAILS_LMTP_SOCKET: socket };
     const service = parts.use(await ServiceProcess.start({ dataDir, env }));
-    return new Receiving({ service, ann, socket, parts: parts.move() });
+    const lmtp = service.report.lmtp?.find((place) => "port" in place);
+    const taps = { smtp: await ReplyTap.open(service.report.smtp.port), lmtp: await ReplyTap.open(lmtp?.port ?? 0) };
+    for (const tap of Object.values(taps)) parts.use(tap);
+    const ports = { smtp: taps.smtp.port, lmtp: taps.lmtp.port };
+    return new Receiving({ service, ports, socket, ann, parts: parts.move() });
   }
 
   /** Every mail that is here by now, the oldest first. */

@@ -157,7 +157,10 @@ test("a socket of LMTP that is taken, or cannot be made, is told in one line", a
   await assert.rejects(serve(t, { lmtp_socket: path }), {
     message: `LMTP cannot listen on ${path}: the socket is already in use.`,
   });
-  await assert.rejects(serve(t, { lmtp_socket: join(directory.path, "none", "lmtp") }), /^StartError: LMTP cannot listen on /);
+  await assert.rejects(
+    serve(t, { lmtp_socket: join(directory.path, "none", "lmtp") }),
+    /^StartError: LMTP cannot listen on /,
+  );
 });
 
 test("a temp mailbox takes no mail from the moment it expires", async (t) => {

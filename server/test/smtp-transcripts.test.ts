@@ -95,6 +95,7 @@ const otherTalkers: Readonly<Record<string, string>> = {
   "server/test/smtp-drain.test.ts": "a connection that is refused",
   "server/test/socket-push.test.ts": "HTTP and WebSocket by hand",
   "server/test/support/api-client.ts": "HTTP",
+  "server/test/support/postfix.ts": "hands mail to Postfix; what Postfix hears from us is tapped",
   "server/test/support/socket-client.ts": "WebSocket",
 };
 
