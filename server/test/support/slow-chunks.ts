@@ -4,6 +4,12 @@ export interface ChunkDialog {
   mails: string[];
 }
 
+/** As far as the obvious reader goes. */
+export interface SlowDialog extends ChunkDialog {
+  /** It met a command that it does not know. */
+  isLost: boolean;
+}
+
 interface OpenMail {
   content: string;
   refusal: number | null;
@@ -11,22 +17,23 @@ interface OpenMail {
 
 /**
  * The obvious reader of a dialog with BDAT (RFC 3030), one character per octet: it takes lines and chunks off the front of
- * all that was sent. It knows MAIL, RCPT (refused for `nobody@`), BDAT, RSET and NOOP; any other command is unknown to it.
+ * all that was sent. It knows MAIL, RCPT (refused for `nobody@`), BDAT, RSET, NOOP and HUH, which is none.
  */
-export function playSlowly(sent: string, maxBytes: number): ChunkDialog {
+export function playSlowly(sent: string, maxBytes: number): SlowDialog {
   const codes: number[] = [];
   const mails: string[] = [];
+  const isLost = false;
   let envelope: "none" | "mail" | "recipient" = "none";
   let open: OpenMail | null = null;
   for (let rest = sent; rest.includes("\n");) {
     const line = rest.slice(0, rest.indexOf("\n") + 1);
     rest = rest.slice(line.length);
-    if (!/^[^\r]*\r\n$/.test(line)) return { codes: [...codes, 500], mails };
+    if (!/^[^\r]*\r\n$/.test(line)) return { codes: [...codes, 500], mails, isLost };
     if (/^\s*BDAT/i.test(line)) {
       const [, digits, last] = /^BDAT (\d{1,15})( LAST)? *\r\n$/i.exec(line) ?? [];
-      if (digits === undefined) return { codes: [...codes, 501], mails };
+      if (digits === undefined) return { codes: [...codes, 501], mails, isLost };
       const bytes = Number(digits);
-      if (rest.length < bytes) return { codes, mails };
+      if (rest.length < bytes) return { codes, mails, isLost };
       open ??= { content: "", refusal: envelope === "none" ? 503 : envelope === "mail" ? 554 : null };
       open.content += rest.slice(0, bytes);
       rest = rest.slice(bytes);
@@ -46,9 +53,10 @@ export function playSlowly(sent: string, maxBytes: number): ChunkDialog {
     } else if (/^RSET *\r\n$/i.test(line)) {
       codes.push(250);
       [envelope, open] = ["none", null];
-    } else codes.push(/^NOOP(?: .*)?\r\n$/i.test(line) ? 250 : 500);
+    } else if (/^(?:NOOP|HUH) *\r\n$/i.test(line)) codes.push(/^N/i.test(line) ? 250 : 500);
+    else return { codes, mails, isLost: true };
   }
-  return { codes, mails };
+  return { codes, mails, isLost };
 }
 
 function refusalOf(content: string, { maxBytes, isLast }: { maxBytes: number; isLast: boolean }): number | null {
