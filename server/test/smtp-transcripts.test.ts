@@ -89,9 +89,11 @@ describe("the linter of transcripts", () => {
 /** Files of the tests that open connections themselves and do not speak SMTP over them, or not with us. */
 const otherTalkers: Readonly<Record<string, string>> = {
   "server/test/faults/feed-socket.ts": "WebSocket",
+  "server/test/http-arrival.test.ts": "HTTP",
   "server/test/http-envelope.test.ts": "HTTP",
   "server/test/http-unread.test.ts": "HTTP",
   "server/test/http-wait.test.ts": "HTTP",
+  "server/test/ingest.test.ts": "HTTP",
   "server/test/smtp-drain.test.ts": "a connection that is refused",
   "server/test/socket-push.test.ts": "HTTP and WebSocket by hand",
   "server/test/support/api-client.ts": "HTTP",
