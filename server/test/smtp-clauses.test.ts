@@ -92,7 +92,10 @@ test("a mail without a sender is taken like any other, for several recipients to
   await using client = await SmtpClient.ready(door.address.port);
   await client.startMail("", to, "Postmaster");
   assert.equal((await client.command(".")).code, 250);
-  assert.deepEqual(intake.mails, [{ from: "", to: [to, "postmaster"], raw: Buffer.from("") }]);
+  assert.deepEqual(
+    intake.mails.map((mail) => [mail.from, mail.to, mail.raw.length]),
+    [["", [to, "postmaster"], 0]],
+  );
 });
 
 test("QUIT ends the connection and drops the envelope", async () => {

@@ -93,7 +93,7 @@ test("a wounded PROXY header is refused, waits for more or says an address, the 
     const reading = checkProxyHeader(bytes, random.integer(0, bytes.length));
     if (reading !== "unfinished" && reading.ip !== null) clients++;
   }
-  assert.ok(clients > 1000, `only ${clients} headers were good`);
+  assert.ok(clients > 500, `only ${clients} headers were good`);
 });
 
 test("any client of either family comes out of either version as the operating system would print it", () => {

@@ -8,6 +8,8 @@ import { httpBody, httpQuery } from "./targets/http-parameters.ts";
 import { mailHeader } from "./targets/mail-header.ts";
 import { mailParts } from "./targets/mail-parts.ts";
 import { mailSummary } from "./targets/mail-summary.ts";
+import { proxyHeader } from "./targets/proxy-header.ts";
+import { smtpChunks } from "./targets/smtp-chunks.ts";
 import { smtpCommands } from "./targets/smtp-commands.ts";
 import { smtpData } from "./targets/smtp-data.ts";
 import { smtpLines } from "./targets/smtp-lines.ts";
@@ -18,7 +20,9 @@ export const targets: readonly Target[] = [
   smtpLines,
   smtpCommands,
   smtpData,
+  smtpChunks,
   smtpSession,
+  proxyHeader,
   address,
   mailHeader,
   mailParts,
