@@ -20,6 +20,15 @@ export class Metrics {
     "adapter",
     "outcome",
   ]);
+  readonly tlsHandshakes = this.#counter("tls_handshakes_total", "TLS handshakes, by listener and outcome", [
+    "listener",
+    "outcome",
+  ]);
+  readonly tlsCertificateExpiry = this.#gauge(
+    "tls_certificate_expiry_seconds",
+    "When the certificate that is served for a name expires, in Unix time",
+    ["name"],
+  );
   readonly receivedMails = this.#counter("received_mails_total", "Mails stored, whichever way they came in", []);
   readonly receivedBytes = this.#counter("received_bytes_total", "Raw bytes of stored mails", []);
   readonly receiveSeconds = this.#histogram("receive_seconds", "From the final dot to the synced commit");
@@ -50,8 +59,8 @@ export class Metrics {
     return new Counter({ name: `catmails_${name}`, help, labelNames: [...labelNames], registers: [this.#registry] });
   }
 
-  #gauge(name: string, help: string): Gauge {
-    return new Gauge({ name: `catmails_${name}`, help, registers: [this.#registry] });
+  #gauge<L extends string = never>(name: string, help: string, labelNames: readonly L[] = []): Gauge<L> {
+    return new Gauge({ name: `catmails_${name}`, help, labelNames: [...labelNames], registers: [this.#registry] });
   }
 
   #histogram(name: string, help: string): Histogram {

@@ -42,6 +42,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   http: ["mail"],
   mail: ["mime/mime.ts", "store/store.ts"],
   mime: [],
+  tls: [],
   store: [],
   "store/sqlite": ["store"],
 };
