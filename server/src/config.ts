@@ -89,6 +89,9 @@ function resolve(raw: RawValues): Config {
     else values.set(name, setting.fallback === null ? null : parseSetting(setting, setting.fallback, name));
   }
   const domain = values.get("domain") as string;
+  if (values.get("https_host") === null) values.set("https_host", values.get("http_host") as string);
+  if (values.get("tls_key") !== null && values.get("tls_cert") === null)
+    throw new ConfigError("tls_key is set, but tls_cert is not: a key needs its certificate.");
   if (values.get("smtp_hostname") === null) values.set("smtp_hostname", domain);
   if (values.get("temp_domain") === null) values.set("temp_domain", `temp.${domain}`);
   if (values.get("bootstrap_mail") === null) values.set("bootstrap_mail", `demo@${domain}`);

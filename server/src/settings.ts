@@ -34,8 +34,21 @@ export const settings = {
   },
   http_host: { kind: "host", fallback: "127.0.0.1", about: "Address that HTTP and WebSocket listen on" },
   http_port: { kind: "port", fallback: "8080", about: "Port of HTTP and WebSocket; 0 takes a free one" },
+  https_host: { kind: "host", fallback: null, about: "Address that HTTPS listens on; `http_host` when unset" },
+  https_port: {
+    kind: "port",
+    fallback: null,
+    isOptional: true,
+    about: "Port of HTTPS and secure WebSocket; off when unset",
+  },
   smtp_host: { kind: "host", fallback: "127.0.0.1", about: "Address that SMTP listens on" },
   smtp_port: { kind: "port", fallback: "2525", about: "Port of SMTP; 0 takes a free one" },
+  smtps_port: {
+    kind: "port",
+    fallback: null,
+    isOptional: true,
+    about: "Port of SMTP with TLS from its first byte; off when unset",
+  },
   proxy_peers: {
     kind: "networks",
     fallback: null,
@@ -69,6 +82,24 @@ export const settings = {
     fallback: null,
     isOptional: true,
     about: "API key of the first user; made and printed once when unset",
+  },
+  tls_cert: {
+    kind: "path",
+    fallback: null,
+    isOptional: true,
+    about: "PEM file of a certificate and its chain; read again when it changes",
+  },
+  tls_key: {
+    kind: "path",
+    fallback: null,
+    isOptional: true,
+    about: "PEM file of the key of `tls_cert`; the same file when unset",
+  },
+  tls_dir: {
+    kind: "path",
+    fallback: null,
+    isOptional: true,
+    about: "Directory of certificates, such as certbot's `live`; read again when they change",
   },
   log_level: {
     kind: "choice",

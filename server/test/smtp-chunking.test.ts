@@ -136,6 +136,7 @@ test("chunks are held to the budget of all mails, and every way to end gives it 
     connectionOpened: () => undefined,
     connectionClosed: () => undefined,
     connectionRefused: () => undefined,
+    handshakeEnded: () => undefined,
     recipientRefused: () => undefined,
     mailEnded: (outcome) => ended.push(outcome),
   };

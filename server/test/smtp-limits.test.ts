@@ -194,6 +194,7 @@ test("a mail that breaks off, even at its last byte, is not handed over and give
       connectionOpened: () => undefined,
       connectionClosed: () => undefined,
       connectionRefused: () => undefined,
+      handshakeEnded: () => undefined,
       recipientRefused: () => undefined,
       mailEnded: (outcome) => ended.push(outcome),
     },

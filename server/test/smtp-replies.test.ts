@@ -18,7 +18,7 @@ test("docs/smtp.md lists every fixed reply, in order, and says which of them clo
 
 test("every reply is well formed", () => {
   const linter = new ReplyLinter();
-  const answers = [greeting("mx.test"), extensions("mx.test", 1), "250 mx.test"];
+  const answers = [greeting("mx.test"), extensions("mx.test", { maxMessageBytes: 1, startTls: true }), "250 mx.test"];
   for (const reply of [...answers, ...fixed, stored("receipt"), failed("incident")]) linter.take(`${reply}\r\n`);
 });
 

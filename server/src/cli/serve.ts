@@ -3,7 +3,8 @@ import type { Config, LoadedConfig } from "../config.ts";
 import { createLog, type Logger } from "../log.ts";
 import { authorityOf, reachable, type ListenAddress } from "./listen-address.ts";
 import type { ListenPlace } from "../smtp/server.ts";
-import { Service, StartError } from "./service.ts";
+import { Service } from "./service.ts";
+import { StartError } from "./start-error.ts";
 
 /** A terminal's Ctrl-C reaches us twice under npm, which passes it on: the same wish, not a second one. */
 const sameSignalMs = 300;
@@ -36,7 +37,8 @@ export async function serve(loaded: LoadedConfig, options: { json: boolean }): P
   if (service.setup.bootstrapKeyInactive)
     log.warn("The configured bootstrap_key is not an active key; it is only used on the first start");
   process.stdout.write(options.json ? `${JSON.stringify(report(service, config))}\n` : banner(service, config));
-  log.info({ smtp: service.smtp, lmtp: service.lmtp, http: service.http }, "Serving");
+  const { smtp, smtps, lmtp, http, https } = service;
+  log.info({ smtp, ...(smtps && { smtps }), lmtp, http, ...(https && { https }) }, "Serving");
   log.info({ signal: await signalled }, "Stopping");
   await service.stop();
   log.info("Stopped");
@@ -63,9 +65,12 @@ function firstSignal(log: Logger): Promise<NodeJS.Signals> {
 interface Report {
   version: string;
   smtp: ListenAddress;
+  /** Only where it is on, as `https`. */
+  smtps?: ListenAddress;
   /** Only where there is LMTP: ports and Unix sockets. */
   lmtp?: readonly ListenPlace[];
   http: string;
+  https?: string;
   websocket: string;
   mailbox: string;
   /** Only on the start that made it. */
@@ -73,12 +78,15 @@ interface Report {
 }
 
 function report(service: Service, config: Config): Report {
+  const { smtp, smtps, https } = service;
   const http = authorityOf(reachable(service.http));
   return {
     version: packageFile.version,
-    smtp: service.smtp,
+    smtp,
+    ...(smtps === null ? {} : { smtps }),
     ...(service.lmtp.length === 0 ? {} : { lmtp: service.lmtp }),
     http: `http://${http}/api`,
+    ...(https === null ? {} : { https: `https://${authorityOf(reachable(https))}/api` }),
     websocket: `ws://${http}/`,
     mailbox: service.setup.firstUser?.address ?? config.bootstrap_mail,
     ...(service.setup.newKey === null ? {} : { key: service.setup.newKey }),
@@ -86,17 +94,19 @@ function report(service: Service, config: Config): Report {
 }
 
 function banner(service: Service, config: Config): string {
-  const { http, websocket, mailbox, key } = report(service, config);
+  const { http, https, websocket, mailbox, key } = report(service, config);
   const smtp = authorityOf(reachable(service.smtp));
+  const smtpsLine = service.smtps === null ? "" : `  SMTPS      ${authorityOf(reachable(service.smtps))}\n`;
   const lmtp = service.lmtp.map((at) => ("path" in at ? at.path : authorityOf(reachable(at)))).join(", ");
   const lmtpLine = lmtp === "" ? "" : `  LMTP       ${lmtp}\n`;
+  const httpsLine = https === undefined ? "" : `  HTTPS      ${https}\n`;
   const keyLine = key === undefined ? "" : `  API key    ${key}\n             shown this once: keep it\n`;
   const shown = key ?? "mk_...";
   return `Cat Mails ${packageFile.version}
 
   SMTP       ${smtp}
-${lmtpLine}  HTTP       ${http}
-  WebSocket  ${websocket}?key=API_KEY
+${smtpsLine}${lmtpLine}  HTTP       ${http}
+${httpsLine}  WebSocket  ${websocket}?key=API_KEY
   Mailbox    ${mailbox}
 ${keyLine}
 Try it in another shell:

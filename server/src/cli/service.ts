@@ -1,6 +1,5 @@
 import { timeFormatter } from "../clock.ts";
 import { listOf, type Config } from "../config.ts";
-import { systemCodeOf } from "../errors.ts";
 import { fetchCertificate } from "../http/ingest/sns-certificates.ts";
 import type { IngestSettings } from "../http/ingest/ingest-api.ts";
 import { HttpServer } from "../http/server.ts";
@@ -17,16 +16,15 @@ import { MailParser } from "../mime/mime.ts";
 import { NetworkSet } from "../networks.ts";
 import type { SmtpLimits } from "../smtp/limits.ts";
 import type { SmtpMetrics } from "../smtp/metrics.ts";
-import { ListenError, SmtpServer, type ListenPlace, type SmtpListener } from "../smtp/server.ts";
+import { SmtpServer, type ListenPlace } from "../smtp/server.ts";
 import { acquireServeLock } from "../store/sqlite/serve-lock.ts";
 import { openSqliteStore } from "../store/sqlite/sqlite-store.ts";
 import type { Store } from "../store/store.ts";
-import { holdPlace, type ListenAddress } from "./listen-address.ts";
-
-/** A fault that the operator can mend: one line, no stack. */
-export class StartError extends Error {
-  override name = "StartError";
-}
+import type { Certificates } from "../tls/certificates.ts";
+import { openCertificates } from "./certificates.ts";
+import type { ListenAddress } from "./listen-address.ts";
+import { checkPlaces, explainHttp, explainSmtp, secureHttpPlace, smtpListeners } from "./places.ts";
+import { StartError } from "./start-error.ts";
 
 /** Senders get this much of a stop's time at most, so that readers and sockets are told goodbye too. */
 const smtpShareOfStop = 0.8;
@@ -35,24 +33,30 @@ const smtpShareOfStop = 0.8;
 export class Service implements AsyncDisposable {
   readonly setup: SetupResult;
   readonly http: ListenAddress;
+  /** `null` where it is off. */
+  readonly https: ListenAddress | null;
   readonly smtp: ListenAddress;
+  /** `null` where it is off. */
+  readonly smtps: ListenAddress | null;
   /** A port, a Unix socket, both or neither. */
   readonly lmtp: readonly ListenPlace[];
   readonly #stop: () => Promise<void>;
   #stopping: Promise<void> | null = null;
 
-  private constructor(parts: { setup: SetupResult; http: ListenAddress; smtp: SmtpServer; stop: () => Promise<void> }) {
+  private constructor(parts: ServiceParts) {
     this.setup = parts.setup;
-    this.http = parts.http;
+    this.http = parts.http.address;
+    this.https = parts.http.secureAddress;
     this.smtp = parts.smtp.address;
-    this.lmtp = parts.smtp.places.slice(1);
+    this.smtps = parts.smtps;
+    this.lmtp = parts.lmtp;
     this.#stop = parts.stop;
   }
 
   /**
    * Opens the store, makes the first user where there is none, and listens. Throws {@link StartError} when another
-   * process serves the same data directory or a port is taken, before anything is made; whatever was opened until then
-   * is closed again.
+   * process serves the same data directory, a port is taken or a certificate cannot be used, before anything is made;
+   * whatever was opened until then is closed again.
    */
   static async start(config: Config, log: Logger): Promise<Service> {
     await using parts = new AsyncDisposableStack();
@@ -61,6 +65,8 @@ export class Service implements AsyncDisposable {
     if (lock === null) throw new StartError(`Another catmails already serves the data directory ${config.data_dir}.`);
     parts.use(lock);
     await checkPlaces(config);
+    const metrics = new Metrics();
+    const encryption = parts.use(await openCertificates(config, { log, metrics }));
     const store = parts.use(await openSqliteStore({ dataDir: config.data_dir, log }));
     const setup = await setUp(store, {
       domain: config.domain,
@@ -68,11 +74,10 @@ export class Service implements AsyncDisposable {
       bootstrapMail: config.bootstrap_mail,
       bootstrapKey: config.bootstrap_key,
     });
-    const metrics = new Metrics();
     const rooms = openRooms(config, { store, log, metrics, parts });
     const state = { ready: true };
-    const http = parts.use(await listenHttp(config, { ...rooms, store, log, metrics, state }));
-    const smtp = parts.use(await listenSmtp(config, { receiver: rooms.receiver, log, metrics }));
+    const http = parts.use(await listenHttp(config, { ...rooms, store, log, metrics, state, encryption }));
+    const smtp = parts.use(await listenSmtp(config, { receiver: rooms.receiver, log, metrics, encryption }));
     const owned = parts.move();
     const stop = async (): Promise<void> => {
       state.ready = false;
@@ -88,7 +93,7 @@ export class Service implements AsyncDisposable {
         await owned.disposeAsync();
       }
     };
-    return new Service({ setup, http: http.address, smtp, stop });
+    return new Service({ setup, http, smtp, ...otherPlaces(config, smtp), stop });
   }
 
   /** Not ready (which `/readyz` says within a second), no new mail, then no new answers; every resource closed. Within `shutdown_timeout` and a second or so. */
@@ -100,6 +105,25 @@ export class Service implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
+}
+
+interface ServiceParts {
+  setup: SetupResult;
+  http: HttpServer;
+  smtp: SmtpServer;
+  smtps: ListenAddress | null;
+  lmtp: readonly ListenPlace[];
+  stop: () => Promise<void>;
+}
+
+/** Where the SMTP door listens beside its first port. */
+function otherPlaces(config: Config, smtp: SmtpServer): { smtps: ListenAddress | null; lmtp: ListenPlace[] } {
+  const places = smtpListeners(config).map(({ tls, protocol }, index) => ({ tls, protocol, at: smtp.places[index] }));
+  const secure = places.find(({ tls }) => tls === "implicit")?.at;
+  return {
+    smtps: secure !== undefined && "port" in secure ? secure : null,
+    lmtp: places.flatMap(({ protocol, at }) => (protocol === "lmtp" && at !== undefined ? at : [])),
+  };
 }
 
 interface Foundations {
@@ -159,34 +183,19 @@ function openRooms(config: Config, base: Foundations & { parts: AsyncDisposableS
   return { feed, mailboxes, receiver, reader: new Reader(store, feed), access: new AccessControl(store) };
 }
 
-/** The first key is shown once, by a server that listens: a start that cannot listen must not have made it. */
-async function checkPlaces(config: Config): Promise<void> {
-  const http = { what: "HTTP", at: { host: config.http_host, port: config.http_port } };
-  const others = smtpListeners(config).map((listener) => ({ what: protocolOf(listener), at: listener }));
-  // Held together, so that one port for two of them is found out as well.
-  await using held = new AsyncDisposableStack();
-  for (const { what, at } of [http, ...others]) {
-    try {
-      held.use(await holdPlace(at));
-    } catch (error) {
-      throw explained(what, at, error);
-    }
-  }
+interface HttpBase extends Rooms, Foundations {
+  state: { ready: boolean };
+  encryption: Certificates;
 }
 
-function protocolOf({ protocol = "smtp" }: SmtpListener): string {
-  return protocol.toUpperCase();
-}
-
-async function listenHttp(
-  config: Config,
-  rooms: Rooms & Foundations & { state: { ready: boolean } },
-): Promise<HttpServer> {
-  const { store, state, access, reader, mailboxes, feed, log, metrics } = rooms;
-  const at = { host: config.http_host, port: config.http_port };
-  try {
-    return await HttpServer.listen({
-      ...at,
+function listenHttp(config: Config, base: HttpBase): Promise<HttpServer> {
+  const { store, state, access, reader, mailboxes, feed, log, metrics, encryption } = base;
+  const secureAt = secureHttpPlace(config);
+  return explainHttp(
+    config,
+    HttpServer.listen({
+      host: config.http_host,
+      port: config.http_port,
       maxBodyBytes: config.http_max_body_bytes,
       access,
       reader,
@@ -202,11 +211,11 @@ async function listenHttp(
         pingIntervalMs: config.ws_ping_interval,
         deadTimeoutMs: config.ws_dead_timeout,
       },
-      ingest: ingestSettings(config, rooms.receiver),
-    });
-  } catch (error) {
-    throw explained("HTTP", at, error);
-  }
+      ingest: ingestSettings(config, base.receiver),
+      // On any other port a browser would also be kept from what else this host serves.
+      ...(secureAt === null ? {} : { https: { ...secureAt, encryption, isStrict: secureAt.port === 443 } }),
+    }),
+  );
 }
 
 function ingestSettings(config: Config, receiver: Receiver): IngestSettings {
@@ -224,34 +233,26 @@ function ingestSettings(config: Config, receiver: Receiver): IngestSettings {
   };
 }
 
-async function listenSmtp(
-  config: Config,
-  base: { receiver: Receiver; log: Logger; metrics: Metrics },
-): Promise<SmtpServer> {
-  try {
-    return await SmtpServer.listen({
+interface SmtpBase {
+  receiver: Receiver;
+  log: Logger;
+  metrics: Metrics;
+  encryption: Certificates;
+}
+
+function listenSmtp(config: Config, { receiver, log, metrics, encryption }: SmtpBase): Promise<SmtpServer> {
+  return explainSmtp(
+    SmtpServer.listen({
       listeners: smtpListeners(config),
       ...(config.proxy_peers === null ? {} : { proxyPeers: new NetworkSet(config.proxy_peers) }),
       hostname: config.smtp_hostname,
       limits: smtpLimits(config),
-      intake: base.receiver,
-      log: base.log,
-      metrics: smtpMetrics(base.metrics),
-    });
-  } catch (error) {
-    if (!(error instanceof ListenError)) throw error;
-    throw explained(protocolOf(error.listener), error.listener, error.cause);
-  }
-}
-
-/** SMTP first, whose place is told by {@link SmtpServer.address}. */
-function smtpListeners(config: Config): SmtpListener[] {
-  const listeners: SmtpListener[] = [{ host: config.smtp_host, port: config.smtp_port }];
-  if (config.lmtp_port !== null) {
-    listeners.push({ protocol: "lmtp", host: config.lmtp_host, port: config.lmtp_port });
-  }
-  if (config.lmtp_socket !== null) listeners.push({ protocol: "lmtp", path: config.lmtp_socket });
-  return listeners;
+      intake: receiver,
+      encryption,
+      log,
+      metrics: smtpMetrics(metrics),
+    }),
+  );
 }
 
 /** The limits of the SMTP door as they are configured. */
@@ -272,33 +273,10 @@ export function smtpLimits(config: Config): SmtpLimits {
 function smtpMetrics(metrics: Metrics): SmtpMetrics {
   return {
     connectionOpened: () => metrics.smtpConnections.inc(),
+    handshakeEnded: (outcome) => metrics.tlsHandshakes.inc({ listener: "smtp", outcome }),
     connectionClosed: () => metrics.smtpConnections.dec(),
     connectionRefused: (reason) => metrics.smtpConnectionsRefused.inc({ reason }),
     recipientRefused: (reason) => metrics.smtpRecipientsRefused.inc({ reason }),
     mailEnded: (outcome) => metrics.smtpMails.inc({ outcome }),
   };
-}
-
-const portFaults: Readonly<Record<string, string>> = {
-  EACCES: "this user may not open the port",
-  EADDRNOTAVAIL: "this machine has no such address",
-  ENOTFOUND: "the host name is not known",
-};
-const socketFaults: Readonly<Record<string, string>> = {
-  EADDRINUSE: "the socket is already in use",
-  EACCES: "there is no such directory, or this user may not write to it",
-  EINVAL: "the path is too long",
-  ENOTDIR: "there is no such directory",
-};
-
-/** The same fault as the operator can mend it, where it is known. */
-function explained(what: string, at: ListenPlace, error: unknown): unknown {
-  const code = systemCodeOf(error);
-  const inUse = `the port is already in use. Choose another with --${what.toLowerCase()}-port`;
-  const [reason, place] =
-    "path" in at
-      ? [socketFaults[code], at.path]
-      : [code === "EADDRINUSE" ? inUse : portFaults[code], `${at.host} port ${at.port}`];
-  if (reason === undefined) return error;
-  return new StartError(`${what} cannot listen on ${place}: ${reason}.`, { cause: error });
 }

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import Fastify, { type FastifyInstance } from "fastify";
 import type { TimeFormatter } from "../clock.ts";
 import { Refusal } from "../errors.ts";
@@ -19,6 +20,7 @@ import { serveHealth } from "./health.ts";
 import { IngestApi, type IngestSettings } from "./ingest/ingest-api.ts";
 import type { SocketLimits } from "./push-socket.ts";
 import { RequestTurns, type RequestHandler } from "./request-turns.ts";
+import { SecureListener, type HttpsEncryption } from "./secure-listener.ts";
 import { SeedApi } from "./seed-api.ts";
 import { SocketDoor } from "./socket-door.ts";
 
@@ -38,7 +40,21 @@ export interface HttpOptions {
   isReady(): Promise<boolean> | boolean;
   socket: SocketLimits;
   ingest: IngestSettings;
+  /** A second listener, with TLS, for all the same. */
+  https?: HttpsOptions;
 }
+
+export interface HttpsOptions {
+  host: string;
+  /** 0 takes a free one. */
+  port: number;
+  encryption: HttpsEncryption;
+  /** Browsers are told to come with TLS only (RFC 6797). Holds for the host on every port, so not for a host that also serves plain HTTP to people. */
+  isStrict: boolean;
+}
+
+/** How long a browser remembers to come with TLS only; it is told anew with each answer. */
+const strictSeconds = 180 * 86_400;
 
 const headersTimeoutMs = 15_000;
 /** Time to receive a request, not to answer it: waits may take longer. Posts of mail have a limit of their own. */
@@ -48,7 +64,7 @@ const keepAliveTimeoutMs = 72_000;
 /** Silence on a connection while a request is being answered: longer than any wait, and the end of a client that does not read. */
 const idleTimeoutMs = 90_000;
 
-/** One listener for the API, WebSockets and health. */
+/** The API, WebSockets and health, on one listener for HTTP and maybe one for HTTPS. */
 export class HttpServer implements AsyncDisposable {
   readonly #app: FastifyInstance;
   readonly #server: Server;
@@ -57,12 +73,21 @@ export class HttpServer implements AsyncDisposable {
   readonly #ingest: IngestApi;
   readonly #sockets: SocketDoor;
   #address = { host: "", port: 0 };
+  #secure: SecureListener | null = null;
+  #secureAddress: { host: string; port: number } | null = null;
   #draining: Promise<void> | null = null;
 
-  /** Resolves once connections are taken; rejects when the address cannot be had. */
+  /**
+   * Resolves once connections are taken; rejects when an address cannot be had, with the system's fault, which names it.
+   * Nothing listens then.
+   */
   static async listen(options: HttpOptions): Promise<HttpServer> {
+    await using opening = new AsyncDisposableStack();
     const http = new HttpServer(options);
     await http.#listen(options);
+    opening.use(http);
+    if (options.https !== undefined) await http.#listenSecurely(options, options.https);
+    opening.move();
     return http;
   }
 
@@ -78,6 +103,7 @@ export class HttpServer implements AsyncDisposable {
       if (this.#draining !== null) reply.header("connection", "close");
       done();
     });
+    if (options.https?.isStrict) sayStrict(app);
     this.#api.serve(app);
     this.#ingest.serve(app);
     serveHealth(app, options);
@@ -96,6 +122,11 @@ export class HttpServer implements AsyncDisposable {
   /** Takes no more mail; resolves when what is here has been stored or refused, within `timeoutMs`. All else goes on. */
   drainIngest(timeoutMs: number): Promise<void> {
     return this.#ingest.drain(timeoutMs);
+  }
+
+  /** Where it listens, or listened, for HTTPS; `null` where it does not. */
+  get secureAddress(): { host: string; port: number } | null {
+    return this.#secureAddress;
   }
 
   /**
@@ -129,8 +160,17 @@ export class HttpServer implements AsyncDisposable {
     this.#server.on("error", (error) => log.error({ err: error }, "HTTP could not take a connection"));
   }
 
+  async #listenSecurely({ log, metrics }: HttpOptions, https: HttpsOptions): Promise<void> {
+    this.#secure = await SecureListener.listen(this.#server, {
+      ...https,
+      log,
+      handshakeEnded: (outcome) => metrics.tlsHandshakes.inc({ listener: "https", outcome }),
+    });
+    this.#secureAddress = this.#secure.address;
+  }
+
   async #drain(timeoutMs: number): Promise<void> {
-    const closed = once(this.#server, "close");
+    const closed = Promise.all([once(this.#server, "close"), this.#secure?.close()]);
     this.#server.close();
     this.#api.endWaits();
     this.#sockets.closeAll();
@@ -202,6 +242,14 @@ function createHttpServer(handler: RequestHandler, ingest: IngestApi): Server {
   );
   server.setTimeout(idleTimeoutMs);
   return server;
+}
+
+/** RFC 6797 section 7.2: only in answers under TLS. */
+function sayStrict(app: FastifyInstance): void {
+  app.addHook("onRequest", (request, reply, done) => {
+    if (request.raw.socket instanceof TLSSocket) reply.header("strict-transport-security", `max-age=${strictSeconds}`);
+    done();
+  });
 }
 
 /** Counts and times every answer. Logs name the route, never the URL, which may hold a key. */

@@ -16,7 +16,7 @@ export type Command =
   | { verb: "EHLO" | "HELO" | "LHLO"; name: string }
   /** So many octets of a mail follow the line at once (RFC 3030), whatever is thought of the command. */
   | { verb: "BDAT"; bytes: number; isLast: boolean }
-  | { verb: "DATA" | "RSET" | "NOOP" | "QUIT" | "VRFY" | "HELP" }
+  | { verb: "DATA" | "RSET" | "NOOP" | "QUIT" | "VRFY" | "HELP" | "STARTTLS" }
   | { verb: "refused"; reply: Reply };
 
 /**
@@ -44,6 +44,7 @@ export function parseCommand(line: string): Command {
     case "DATA":
     case "RSET":
     case "QUIT":
+    case "STARTTLS":
       return argument === "" ? { verb } : refused(replies.badArgument);
     case "NOOP":
     case "HELP":
@@ -58,7 +59,6 @@ function refusalOf(verb: string): Reply {
   switch (verb) {
     case "EXPN":
     case "AUTH":
-    case "STARTTLS":
     case "ETRN":
     case "TURN":
     case "SEND":

@@ -1,6 +1,9 @@
 import type { Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import type { TLSSocket } from "node:tls";
+import { handshakeTimeoutMs, shakeHands, type Encryption, type HandshakeEnd } from "../encryption.ts";
 import type { Logger } from "../log.ts";
+import type { SmtpMetrics } from "./metrics.ts";
 import { failed, greeting, type Protocol, type Reply } from "./replies.ts";
 import type { Session } from "./session.ts";
 import { newIncident } from "./transaction.ts";
@@ -23,15 +26,21 @@ export interface ConnectionOptions {
   hostname: string;
   idleTimeoutMs: number;
   log: Logger;
+  metrics: SmtpMetrics | undefined;
   remote: string;
+  /** What TLS is spoken with. `null`: the session never asks for it. */
+  encryption: Encryption | null;
+  /** TLS comes before the greeting (RFC 8314 section 3). */
+  isImplicitTls: boolean;
 }
 
 /**
  * The socket of one session: feeds it strictly in order, collects its replies into one write, bounds what waits on
- * either side, and closes so that the client still gets the last reply. Needs `allowHalfOpen`.
+ * either side, goes over to TLS, and closes so that the client still gets the last reply. Needs `allowHalfOpen`.
  */
 export class Connection {
-  readonly #socket: Socket;
+  /** The plain one until TLS is asked for. When one of the two closes, so does the other. */
+  #socket: Socket;
   readonly #session: Session;
   readonly #options: ConnectionOptions;
   #chunks: Buffer[] = [];
@@ -44,6 +53,7 @@ export class Connection {
   /** An answer is being made by the house: silence is not the client's. */
   #isWaiting = false;
   #inputEnded = false;
+  #isShakingHands = false;
   #closingAt: number | null = null;
   #activeAt = performance.now();
 
@@ -51,21 +61,18 @@ export class Connection {
     this.#socket = socket;
     this.#session = session;
     this.#options = options;
-    socket.on("data", (chunk: Buffer) => this.#take(chunk));
-    socket.on("end", () => {
-      this.#inputEnded = true;
-      void this.#run();
-    });
-    socket.on("drain", () => void this.#run());
-    socket.on("error", (error) => options.log.debug({ err: error, remote: options.remote }, "SMTP connection broke"));
     socket.on("close", () => session.abandon());
-    this.#reply(greeting(options.hostname, options.protocol));
-    this.#flush();
+    if (options.isImplicitTls) this.#startTls();
+    else {
+      this.#listen();
+      this.#greet();
+    }
   }
 
   /** Ends at once with 421, or right after the reply to the mail in flight. */
   stop(): void {
     this.#session.stop();
+    if (this.#isShakingHands) return void this.#socket.destroy();
     if (this.#closingAt !== null || this.#isRunning || this.#session.isReceiving) return;
     this.#reply(this.#session.expire());
     this.#close();
@@ -77,7 +84,8 @@ export class Connection {
       if (nowMs - this.#closingAt >= lingerMs) this.#socket.destroy();
       return;
     }
-    if (this.#isWaiting) return;
+    // A handshake has a time of its own.
+    if (this.#isWaiting || this.#isShakingHands) return;
     const { idleTimeoutMs } = this.#options;
     const patienceMs = this.#session.isDoomed ? Math.min(doomedPatienceMs, idleTimeoutMs) : idleTimeoutMs;
     if (nowMs - this.#activeAt < patienceMs) return;
@@ -92,13 +100,56 @@ export class Connection {
     this.#socket.destroy();
   }
 
-  #take(chunk: Buffer): void {
+  #listen(): void {
+    const { log, remote } = this.#options;
+    this.#socket.on("error", (error) => log.debug({ err: error, remote }, "SMTP connection broke"));
+    this.#socket.on("data", this.#take).on("end", this.#endInput).on("drain", this.#goOn);
+  }
+
+  #greet(): void {
+    this.#reply(greeting(this.#options.hostname, this.#options.protocol));
+    this.#flush();
+  }
+
+  /** What comes from here on has to be a handshake: everything else, also what the plain socket has buffered, breaks it. */
+  #startTls(): void {
+    const { encryption, idleTimeoutMs } = this.#options;
+    if (encryption === null) throw new Error("TLS without certificates");
+    const plain = this.#socket;
+    plain.off("data", this.#take).off("end", this.#endInput).off("drain", this.#goOn).pause();
+    this.#isShakingHands = true;
+    const options = { ...encryption.handshakeOptions(), timeoutMs: Math.min(handshakeTimeoutMs, idleTimeoutMs) };
+    const secure = shakeHands(plain, options, (end) => this.#endHandshake(end, secure));
+    this.#socket = secure;
+  }
+
+  #endHandshake({ outcome, error }: HandshakeEnd, secure: TLSSocket): void {
+    const { log, metrics, remote, isImplicitTls } = this.#options;
+    this.#isShakingHands = false;
+    metrics?.handshakeEnded(outcome);
+    if (outcome !== "done") return log.info({ err: error, reason: outcome, remote }, "TLS handshake failed");
+    const tls = secure.getProtocol() ?? "TLS";
+    log.debug({ remote, tls, cipher: secure.getCipher().name }, "TLS is on");
+    this.#session.startTls(tls);
+    this.#activeAt = performance.now();
+    this.#listen();
+    if (isImplicitTls) this.#greet();
+  }
+
+  readonly #endInput = (): void => {
+    this.#inputEnded = true;
+    void this.#run();
+  };
+
+  readonly #goOn = (): void => void this.#run();
+
+  readonly #take = (chunk: Buffer): void => {
     if (this.#closingAt !== null) return;
     this.#chunks.push(chunk);
     this.#queuedBytes += chunk.length + chunkOverheadBytes;
     void this.#run();
     if (this.#queuedBytes > maxQueuedBytes) this.#socket.pause();
-  }
+  };
 
   /** Answers what is queued, one command after the other. Never rejects; a call while another runs does nothing. */
   async #run(): Promise<void> {
@@ -106,7 +157,7 @@ export class Connection {
     this.#isRunning = true;
     let commands = 0;
     try {
-      while (!this.#session.isOver && !this.#socket.writableNeedDrain) {
+      while (!this.#session.isOver && !this.#session.awaitsTls && !this.#socket.writableNeedDrain) {
         const chunk = this.#chunks[0];
         if (chunk === undefined) break;
         const reply = this.#read(chunk);
@@ -131,6 +182,7 @@ export class Connection {
       this.#offset = 0;
       this.#queuedBytes -= chunk.length + chunkOverheadBytes;
     }
+    if (this.#session.awaitsTls && this.#chunks.length > 0) return this.#session.refuseTls();
     return reply;
   }
 
@@ -149,6 +201,7 @@ export class Connection {
   #settle(): void {
     this.#flush();
     if (this.#session.isOver || (this.#inputEnded && this.#chunks.length === 0)) this.#close();
+    else if (this.#session.awaitsTls) this.#startTls();
     else if (this.#queuedBytes <= maxQueuedBytes && this.#socket.isPaused()) this.#socket.resume();
   }
 

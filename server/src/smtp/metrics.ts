@@ -1,3 +1,5 @@
+import type { HandshakeOutcome } from "../encryption.ts";
+
 /** How the transfer of one mail ended. Only `stored` was answered 250. */
 export type MailOutcome =
   | "stored"
@@ -19,6 +21,7 @@ export interface SmtpMetrics {
   connectionOpened(): void;
   connectionClosed(): void;
   connectionRefused(reason: ConnectionRefusal): void;
+  handshakeEnded(outcome: HandshakeOutcome): void;
   recipientRefused(reason: RecipientRefusal): void;
   /** `bytes`: content that arrived, dots unstuffed. */
   mailEnded(outcome: MailOutcome, bytes: number): void;

@@ -10,6 +10,7 @@ export type Reply = string;
 /** Every fixed reply. `docs/smtp.md` lists them all; a test holds the two equal. */
 export const replies = {
   help: "214 2.0.0 Commands: EHLO HELO LHLO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP",
+  startTls: "220 2.0.0 Ready to start TLS",
   bye: "221 2.0.0 Bye",
   ok: "250 2.0.0 OK",
   senderOk: "250 2.1.0 Sender OK",
@@ -45,6 +46,8 @@ export const replies = {
   nestedMail: "503 5.5.1 A mail is already open, say RSET to drop it",
   chunksOpen: "503 5.5.1 A mail has begun with BDAT, go on with it or say RSET",
   noLmtpRecipients: "503 5.5.1 No valid recipients",
+  alreadyTls: "503 5.5.1 TLS is on already",
+  sentBeforeTls: "503 5.5.1 Nothing may follow STARTTLS before its reply",
 
   unknownMailbox: "550 5.1.1 No such mailbox here",
   foreignDomain: "550 5.7.1 Domain is not served here, no relaying",
@@ -64,10 +67,17 @@ export function greeting(hostname: string, protocol: Protocol = "smtp"): Reply {
   return `220 ${hostname} ${protocol === "lmtp" ? "LMTP" : "ESMTP"} Cat Mails`;
 }
 
+/** What the answer to EHLO depends on. */
+export interface OfferedExtensions {
+  maxMessageBytes: number;
+  startTls: boolean;
+}
+
 /** Answer to EHLO and LHLO: what the door keeps, and nothing else (RFC 5321 section 4.1.1.1). */
-export function extensions(hostname: string, maxMessageBytes: number): Reply {
+export function extensions(hostname: string, { maxMessageBytes, startTls }: OfferedExtensions): Reply {
   const size = `SIZE ${maxMessageBytes}`;
   const lines = [hostname, "PIPELINING", size, "8BITMIME", "ENHANCEDSTATUSCODES", "CHUNKING", "SMTPUTF8"];
+  if (startTls) lines.push("STARTTLS");
   return lines.map((line, i) => `250${i === lines.length - 1 ? " " : "-"}${line}`).join("\r\n");
 }
 
@@ -91,6 +101,8 @@ const lastWords: ReadonlySet<Reply> = new Set([
   replies.badLineEnd,
   replies.badMailLineEnd,
   replies.notHttp,
+  // Whoever put these bytes there may not be the client (CVE-2011-0411).
+  replies.sentBeforeTls,
 ]);
 
 /** True when the connection ends after this reply, by its first line: 221, 421, and refusals after which the client's next bytes mean nothing. */

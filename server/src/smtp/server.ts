@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
+import type { Encryption } from "../encryption.ts";
 import type { Logger } from "../log.ts";
 import type { NetworkSet } from "../networks.ts";
 import { Admission } from "./admission.ts";
@@ -16,8 +17,13 @@ import { removeStaleSocket } from "./unix-socket.ts";
 /** Where connections are taken: a port, of which 0 takes a free one, or a Unix socket, which every local user may open. */
 export type ListenPlace = { host: string; port: number } | { path: string };
 
-/** One place that connections are taken on, and what is spoken there; SMTP when nothing is said. */
-export type SmtpListener = ListenPlace & { protocol?: Protocol };
+/** One place that connections are taken on, and what is spoken there. */
+export type SmtpListener = ListenPlace & {
+  /** Default: `smtp`. */
+  protocol?: Protocol;
+  /** STARTTLS (RFC 3207), or TLS before the greeting (RFC 8314 section 3). Default: `starttls` where there is an `encryption`. */
+  tls?: "none" | "starttls" | "implicit";
+};
 
 /** Why {@link SmtpServer.listen} failed: `listener` is the one that cannot be listened on, `cause` what node:net says. */
 export class ListenError extends Error {
@@ -39,6 +45,8 @@ export interface SmtpOptions {
   /** Who has to begin each SMTP connection with a PROXY header, and is believed; LMTP listeners know no proxies. */
   proxyPeers?: NetworkSet;
   intake: Intake;
+  /** Without it no TLS is spoken. */
+  encryption?: Encryption;
   log: Logger;
   metrics?: SmtpMetrics;
 }
@@ -150,24 +158,25 @@ export class SmtpServer implements AsyncDisposable {
     this.#servers.push(server);
     server.on("close", () => this.#resolveWhenClosed());
     server.on("error", (error) => this.#options.log.error({ err: error }, "The SMTP listener failed"));
-    const { protocol = "smtp" } = listener;
+    const { protocol = "smtp", tls = "starttls" } = listener;
     const remoteOf = (socket: Socket): string | undefined => ("path" in listener ? "local" : socket.remoteAddress);
-    server.on("connection", (socket) => this.#accept(socket, { protocol, remote: remoteOf(socket) }));
+    server.on("connection", (socket) => this.#accept(socket, { protocol, tls, remote: remoteOf(socket) }));
   }
 
-  #accept(socket: Socket, { protocol, remote }: { protocol: Protocol; remote: string | undefined }): void {
+  #accept(socket: Socket, { remote, ...spoken }: Omit<Peer, "remote"> & { remote: string | undefined }): void {
     // Gone before we looked.
     if (remote === undefined) return void socket.destroy();
-    if (this.#isStopping) return this.#refuse(socket, "stopping");
-    const isProxied = protocol === "smtp" && this.#options.proxyPeers?.has(remote) === true;
-    if (isProxied) void this.#acceptProxied(socket, remote);
-    else this.#admit(socket, { protocol, remote });
+    const peer = { ...spoken, remote };
+    if (this.#isStopping) return this.#refuse(socket, peer, "stopping");
+    const isProxied = peer.protocol === "smtp" && this.#options.proxyPeers?.has(remote) === true;
+    if (isProxied) void this.#acceptProxied(socket, peer);
+    else this.#admit(socket, peer);
   }
 
   /** Until the client is known, its connection counts towards the limit of all only. Never rejects. */
-  async #acceptProxied(socket: Socket, proxy: string): Promise<void> {
+  async #acceptProxied(socket: Socket, proxy: Peer): Promise<void> {
     const arrival = this.#admission.enter(null);
-    if ("refusal" in arrival) return this.#refuse(socket, arrival.refusal);
+    if ("refusal" in arrival) return this.#refuse(socket, proxy, arrival.refusal);
     this.#arriving.add(socket);
     socket.on("error", () => socket.destroy());
     const header = await readProxyHeader(socket, Math.min(proxyTimeoutMs, this.#options.limits.idleTimeoutMs));
@@ -175,22 +184,25 @@ export class SmtpServer implements AsyncDisposable {
     this.#admission.leave(null);
     if (this.#isStopping || socket.destroyed) return void socket.destroy();
     if ("bytes" in header) {
-      return this.#admit(socket, { protocol: "smtp", remote: header.kind === "client" ? header.ip : proxy });
+      return this.#admit(socket, { ...proxy, remote: header.kind === "client" ? header.ip : proxy.remote });
     }
     this.#options.metrics?.connectionRefused("bad_proxy_header");
-    this.#options.log.warn({ proxy, reason: header.kind }, "A listed proxy did not begin with a PROXY header");
+    this.#options.log.warn(
+      { proxy: proxy.remote, reason: header.kind },
+      "A listed proxy did not begin with a PROXY header",
+    );
     socket.destroy();
   }
 
   #admit(socket: Socket, peer: Peer): void {
     // All of a mail server's own connections come from one address.
     const admittance = this.#admission.enter(peer.protocol === "lmtp" ? null : peer.remote);
-    if ("refusal" in admittance) return this.#refuse(socket, admittance.refusal);
+    if ("refusal" in admittance) return this.#refuse(socket, peer, admittance.refusal);
     this.#open(socket, peer, admittance.network);
   }
 
-  #open(socket: Socket, { protocol, remote }: Peer, network: string | null): void {
-    const { hostname, intake, log, metrics } = this.#options;
+  #open(socket: Socket, { protocol, tls, remote }: Peer, network: string | null): void {
+    const { hostname, intake, log, metrics, encryption = null } = this.#options;
     const limits = protocol === "lmtp" ? this.#lmtpLimits : this.#options.limits;
     const session = new Session({
       protocol,
@@ -199,11 +211,20 @@ export class SmtpServer implements AsyncDisposable {
       budget: this.#budget,
       surroundings: { intake, log, metrics, maxRecipients: limits.maxRecipients },
       remote,
+      encryption: tls === "starttls" ? encryption : null,
     });
     metrics?.connectionOpened();
     log.debug({ protocol, remote }, "SMTP connection opened");
-    const { idleTimeoutMs } = limits;
-    const connection = new Connection(socket, session, { protocol, hostname, idleTimeoutMs, log, remote });
+    const connection = new Connection(socket, session, {
+      protocol,
+      hostname,
+      idleTimeoutMs: limits.idleTimeoutMs,
+      log,
+      metrics,
+      remote,
+      encryption,
+      isImplicitTls: tls === "implicit",
+    });
     this.#connections.add(connection);
     socket.on("close", () => {
       this.#connections.delete(connection);
@@ -214,13 +235,15 @@ export class SmtpServer implements AsyncDisposable {
     });
   }
 
-  #refuse(socket: Socket, reason: keyof typeof connectionRefusals): void {
+  #refuse(socket: Socket, { tls }: Peer, reason: keyof typeof connectionRefusals): void {
     this.#options.metrics?.connectionRefused(reason);
     this.#options.log.debug({ reason, remote: socket.remoteAddress }, "SMTP connection refused");
     this.#refused.add(socket);
     socket.on("error", () => socket.destroy());
     socket.on("close", () => this.#refused.delete(socket));
-    socket.end(`${connectionRefusals[reason]}\r\n`, "latin1", () => socket.destroy());
+    // To say it under TLS would cost more than to take the connection.
+    const words = tls === "implicit" ? "" : `${connectionRefusals[reason]}\r\n`;
+    socket.end(words, "latin1", () => socket.destroy());
   }
 
   /** The listener says that it is closed before the last sockets do. */
@@ -243,6 +266,7 @@ export class SmtpServer implements AsyncDisposable {
 /** Who is at the other end: the client itself, also where a proxy speaks for it. */
 interface Peer {
   protocol: Protocol;
+  tls: "none" | "starttls" | "implicit";
   remote: string;
 }
 

@@ -1,4 +1,5 @@
 import type { Address } from "../address.ts";
+import type { Encryption } from "../encryption.ts";
 import type { Origin } from "../origin.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import { ChunkedMail } from "./chunked-mail.ts";
@@ -21,6 +22,8 @@ export interface SessionOptions {
   surroundings: Surroundings;
   /** Address of the client. */
   remote: string;
+  /** What STARTTLS is offered with; `null` where it is not. */
+  encryption: Encryption | null;
 }
 
 /**
@@ -31,7 +34,7 @@ export class Session {
   /** Offset in the chunk just past what the last {@link read} used. */
   end = 0;
   readonly #options: SessionOptions;
-  readonly #lines: LineReader;
+  #lines: LineReader;
   /** Since the client said hello. */
   #origin: Origin | null = null;
   #transaction: Transaction | null = null;
@@ -40,6 +43,9 @@ export class Session {
   #chunks: ChunkedMail | null = null;
   #mails = 0;
   #errors = 0;
+  /** The version that is spoken. */
+  #tls: string | null = null;
+  #awaitsTls = false;
   #isCommitting = false;
   #isStopping = false;
   #isOver = false;
@@ -67,6 +73,14 @@ export class Session {
   /** True when the mail that is coming in will be refused and close the connection, see {@link expire}. */
   get isDoomed(): boolean {
     return this.#data?.hasBadLineEnds ?? false;
+  }
+
+  /**
+   * True from the reply to STARTTLS until {@link startTls}: no byte that came in plain may be read any more. When some
+   * are there already, {@link refuseTls} ends the session.
+   */
+  get awaitsTls(): boolean {
+    return this.#awaitsTls;
   }
 
   /** Mails transferred so far, refused ones included. */
@@ -97,6 +111,22 @@ export class Session {
     if (command.verb === "BDAT") return this.#openChunk(command);
     const reply = this.#answer(command);
     return typeof reply === "string" ? this.#account(reply) : this.#accountLater(reply);
+  }
+
+  /** TLS is on, in this version: the session begins anew (RFC 3207 section 4.2), but its limits go on counting. */
+  startTls(version: string): void {
+    this.#awaitsTls = false;
+    this.#tls = version;
+    this.#lines = new LineReader(this.#options.limits.maxLineBytes);
+    this.#origin = null;
+    this.#transaction = null;
+  }
+
+  /** The reply to STARTTLS, and the last one, when more came before it. */
+  refuseTls(): Reply {
+    this.#awaitsTls = false;
+    this.#isOver = true;
+    return replies.sentBeforeTls;
   }
 
   /** Makes the session end with the mail in flight, if there is one; with 421 to the next command otherwise. */
@@ -140,6 +170,8 @@ export class Session {
         return this.#recipient(command.to);
       case "DATA":
         return this.#startMail();
+      case "STARTTLS":
+        return this.#offerTls();
       case "RSET":
         this.#dropEnvelope();
         return replies.ok;
@@ -152,14 +184,27 @@ export class Session {
     return simpleReplies[command.verb];
   }
 
-  #hello({ verb, name }: Extract<Command, { verb: keyof typeof transmissions }>): Reply {
+  #hello({ verb, name }: Extract<Command, { verb: "EHLO" | "HELO" | "LHLO" }>): Reply {
     const { protocol, hostname, limits, remote } = this.#options;
     if ((verb === "LHLO") !== (protocol === "lmtp")) {
       return protocol === "lmtp" ? replies.isLmtp : replies.unknownCommand;
     }
-    this.#origin = { ip: remote, helo: name, transmission: transmissions[verb] };
+    this.#origin = { ip: remote, helo: name, transmission: transmissions[this.#tls === null ? "plain" : "tls"][verb] };
     this.#dropEnvelope();
-    return verb === "HELO" ? `250 ${hostname}` : extensions(hostname, limits.maxMessageBytes);
+    if (verb === "HELO") return `250 ${hostname}`;
+    const startTls = this.#tls === null && this.#canStartTls;
+    return extensions(hostname, { maxMessageBytes: limits.maxMessageBytes, startTls });
+  }
+
+  get #canStartTls(): boolean {
+    return this.#options.encryption?.isReady ?? false;
+  }
+
+  #offerTls(): Reply {
+    if (this.#tls !== null) return replies.alreadyTls;
+    if (!this.#canStartTls) return replies.notImplemented;
+    this.#awaitsTls = true;
+    return replies.startTls;
   }
 
   #mail(command: Extract<Command, { verb: "MAIL" }>): Reply {
@@ -173,7 +218,7 @@ export class Session {
     if (from.address === null && from.text !== "") return replies.badSender;
     if (parameters.sizeBytes > limits.maxMessageBytes) return replies.tooLarge;
     this.#transaction = new Transaction(
-      { from: from.address?.text ?? "", parameters, origin: this.#origin },
+      { from: from.address?.text ?? "", parameters, origin: this.#origin, tls: this.#tls },
       surroundings,
     );
     return replies.senderOk;
@@ -282,7 +327,11 @@ export class Session {
   }
 }
 
-const transmissions = { EHLO: "ESMTP", HELO: "SMTP", LHLO: "LMTP" } as const;
+/** There is no word for HELO under TLS (RFC 3848). */
+const transmissions = {
+  plain: { EHLO: "ESMTP", HELO: "SMTP", LHLO: "LMTP" },
+  tls: { EHLO: "ESMTPS", HELO: "SMTP", LHLO: "LMTPS" },
+} as const;
 
 /** Commands that neither need nor change anything. */
 const simpleReplies = {

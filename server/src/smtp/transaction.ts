@@ -19,14 +19,20 @@ export interface Surroundings {
 export class Transaction {
   readonly parameters: MailParameters;
   readonly #envelope: Envelope & { origin: Origin };
+  readonly #tls: string | null;
   readonly #surroundings: Surroundings;
   readonly #recipients = new Map<string, AcceptedRecipient>();
   /** With LMTP the key of each accepted RCPT in order, because each gets a reply of its own at the end of the mail. */
   readonly #replyKeys: string[] | null;
 
-  constructor(mail: { from: string; parameters: MailParameters; origin: Origin }, surroundings: Surroundings) {
+  /** `tls`: the version of TLS under which the mail comes. */
+  constructor(
+    mail: { from: string; parameters: MailParameters; origin: Origin; tls: string | null },
+    surroundings: Surroundings,
+  ) {
     this.parameters = mail.parameters;
     this.#envelope = { from: mail.from, sizeBytes: mail.parameters.sizeBytes, origin: mail.origin };
+    this.#tls = mail.tls;
     this.#surroundings = surroundings;
     this.#replyKeys = mail.origin.transmission.startsWith("LMTP") ? [] : null;
   }
@@ -94,9 +100,10 @@ export class Transaction {
     return refusals[outcome];
   }
 
-  #facts(bytes: number): { from: string; recipients: number; bytes: number; remote: string } {
+  #facts(bytes: number): { from: string; recipients: number; bytes: number; remote: string; tls?: string } {
     const { from, origin } = this.#envelope;
-    return { from, recipients: this.#recipients.size, bytes, remote: origin.ip };
+    const facts = { from, recipients: this.#recipients.size, bytes, remote: origin.ip };
+    return this.#tls === null ? facts : { ...facts, tls: this.#tls };
   }
 }
 

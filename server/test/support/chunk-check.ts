@@ -37,6 +37,7 @@ async function play(pieces: readonly Buffer[]): Promise<ChunkDialog> {
     budget,
     surroundings: { intake, log: silentLog(), metrics: undefined, maxRecipients: 100 },
     remote: "192.0.2.1",
+    encryption: null,
   });
   const replies: string[] = [];
   for (const piece of [Buffer.from("EHLO x\r\n"), ...pieces]) {

@@ -29,6 +29,7 @@ async function play(chunks: readonly Buffer[]): Promise<Dialog> {
     budget,
     surroundings: { intake, log, metrics: undefined, maxRecipients: limits.maxRecipients },
     remote: "192.0.2.1",
+    encryption: null,
   });
   const replies: string[] = [];
   for (const chunk of chunks) {
