@@ -7,8 +7,7 @@ import type { Logger } from "../log.ts";
 
 /** What HTTPS needs beside what every listener needs: an authority that checks a name knocks here (RFC 8737). */
 export interface HttpsEncryption extends Encryption {
-  readonly hasChallenges: boolean;
-  /** What a handshake that begins with these bytes is to be answered with; `null` when it is an ordinary one. */
+  /** What a handshake that begins with this record is to be answered with; `null` when it is an ordinary one. */
   challengeFor(hello: Buffer): TLSSocketOptions | null;
 }
 
@@ -23,8 +22,6 @@ export interface SecureListenerOptions {
 
 /** Handshakes at a time; who comes meanwhile is dropped. Once it is through, a connection is like one of plain HTTP. */
 const maxHandshakes = 1_000;
-const recordHeaderBytes = 5;
-const maxRecordBytes = 16_384;
 
 /** Takes connections, speaks TLS on them, and hands them to an HTTP server as if it had taken them itself. */
 export class SecureListener {
@@ -66,48 +63,24 @@ export class SecureListener {
 
   #accept(socket: Socket): void {
     if (this.#pending.size >= maxHandshakes) return void socket.destroy();
+    const { encryption } = this.#options;
+    let challenge: TLSSocketOptions | null = null;
     this.#pending.add(socket);
-    socket.on("error", () => undefined);
-    socket.once("close", () => this.#pending.delete(socket));
-    if (this.#options.encryption.hasChallenges) this.#peek(socket);
-    else this.#secure(socket, null);
-  }
-
-  #secure(socket: Socket, challenge: TLSSocketOptions | null): void {
-    const { encryption, log, handshakeEnded } = this.#options;
-    const options = challenge ?? { ...encryption.handshakeOptions(), ALPNProtocols: ["http/1.1"] };
-    const secure = shakeHands(socket, { ...options, timeoutMs: handshakeTimeoutMs }, ({ outcome, error }) => {
-      this.#pending.delete(socket);
-      handshakeEnded(outcome);
-      if (outcome !== "done") log.debug({ err: error, reason: outcome }, "HTTPS handshake failed");
-      else if (challenge === null) this.#http.emit("connection", secure);
-      // The handshake was the whole answer (RFC 8737 section 3).
-      else secure.on("error", () => undefined).destroySoon();
+    shakeHands(socket, {
+      timeoutMs: handshakeTimeoutMs,
+      optionsFor: (hello) => {
+        challenge = encryption.challengeFor(hello);
+        return challenge ?? { ...encryption.handshakeOptions(hello), ALPNProtocols: ["http/1.1"] };
+      },
+      onEnd: (end) => {
+        this.#pending.delete(socket);
+        this.#options.handshakeEnded(end.outcome);
+        if (end.outcome !== "done") {
+          this.#options.log.debug({ err: end.error, reason: end.outcome }, "HTTPS handshake failed");
+        } else if (challenge === null) this.#http.emit("connection", end.secure);
+        // The handshake was the whole answer (RFC 8737 section 3).
+        else end.secure.on("error", () => undefined).destroySoon();
+      },
     });
   }
-
-  /** Waits for the first record, which is the whole of an authority's ClientHello, and gives it back to the socket. */
-  #peek(socket: Socket): void {
-    const timer = setTimeout(() => socket.destroy(), handshakeTimeoutMs);
-    socket.once("close", () => clearTimeout(timer));
-    let hello: Buffer = Buffer.alloc(0);
-    const read = (): void => {
-      const chunk = socket.read() as Buffer | null;
-      if (chunk === null) return;
-      hello = Buffer.concat([hello, chunk]);
-      if (hello.length < recordBytes(hello)) return;
-      clearTimeout(timer);
-      socket.off("readable", read).off("end", leave);
-      socket.unshift(hello);
-      this.#secure(socket, this.#options.encryption.challengeFor(hello));
-    };
-    const leave = (): void => void socket.destroy();
-    socket.on("readable", read).on("end", leave);
-  }
-}
-
-/** Length of the record that begins here (RFC 8446 section 5.1), as far as it is known; never more than a record may have. */
-function recordBytes(start: Buffer): number {
-  if (start.length < recordHeaderBytes) return recordHeaderBytes;
-  return recordHeaderBytes + Math.min(start.readUInt16BE(3), maxRecordBytes);
 }

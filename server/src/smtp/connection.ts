@@ -1,6 +1,5 @@
 import type { Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { TLSSocket } from "node:tls";
 import { handshakeTimeoutMs, shakeHands, type Encryption, type HandshakeEnd } from "../encryption.ts";
 import type { Logger } from "../log.ts";
 import type { SmtpMetrics } from "./metrics.ts";
@@ -118,18 +117,24 @@ export class Connection {
     const plain = this.#socket;
     plain.off("data", this.#take).off("end", this.#endInput).off("drain", this.#goOn).pause();
     this.#isShakingHands = true;
-    const options = { ...encryption.handshakeOptions(), timeoutMs: Math.min(handshakeTimeoutMs, idleTimeoutMs) };
-    const secure = shakeHands(plain, options, (end) => this.#endHandshake(end, secure));
-    this.#socket = secure;
+    shakeHands(plain, {
+      optionsFor: (hello) => encryption.handshakeOptions(hello),
+      timeoutMs: Math.min(handshakeTimeoutMs, idleTimeoutMs),
+      onEnd: (end) => this.#endHandshake(end),
+    });
   }
 
-  #endHandshake({ outcome, error }: HandshakeEnd, secure: TLSSocket): void {
+  #endHandshake(end: HandshakeEnd): void {
     const { log, metrics, remote, isImplicitTls } = this.#options;
     this.#isShakingHands = false;
-    metrics?.handshakeEnded(outcome);
-    if (outcome !== "done") return log.info({ err: error, reason: outcome, remote }, "TLS handshake failed");
-    const tls = secure.getProtocol() ?? "TLS";
-    log.debug({ remote, tls, cipher: secure.getCipher().name }, "TLS is on");
+    metrics?.handshakeEnded(end.outcome);
+    if (end.outcome !== "done") {
+      log.info({ err: end.error, reason: end.outcome, remote }, "TLS handshake failed");
+      return;
+    }
+    this.#socket = end.secure;
+    const tls = end.secure.getProtocol() ?? "TLS";
+    log.debug({ remote, tls, cipher: end.secure.getCipher().name }, "TLS is on");
     this.#session.startTls(tls);
     this.#activeAt = performance.now();
     this.#listen();

@@ -8,6 +8,7 @@ import type { Certificate } from "./certificate.ts";
 import { CertificateFault } from "./certificate-fault.ts";
 import { CertificateShelf } from "./certificate-shelf.ts";
 import { Challenges } from "./challenges.ts";
+import { readClientHello } from "./client-hello.ts";
 import { findPairs, type PairFiles } from "./pair-files.ts";
 import { ServerNames, type Offer } from "./server-names.ts";
 import { minVersion } from "./versions.ts";
@@ -64,15 +65,13 @@ export class Certificates implements Encryption, AsyncDisposable {
     return this.#names.default !== null;
   }
 
-  handshakeOptions(): TLSSocketOptions {
-    const offer = this.#names.default;
+  handshakeOptions(hello: Buffer): TLSSocketOptions {
+    const name = readClientHello(hello)?.serverName;
+    if (name !== undefined && name !== null) return { secureContext: this.#contextOf(this.#offerFor(name)) };
     return {
-      secureContext: this.#contextOf(offer ?? []),
-      SNICallback: (name, done) => {
-        const own = this.#names.find(name) ?? offer;
-        if (own === null) done(new Error("there is no certificate"));
-        else done(null, this.#contextOf(own));
-      },
+      secureContext: this.#contextOf(this.#names.default ?? []),
+      // For a hello that goes on in a second record. Without a name OpenSSL does not ask.
+      SNICallback: (asked, done) => done(null, this.#contextOf(this.#offerFor(asked))),
     };
   }
 
@@ -84,14 +83,10 @@ export class Certificates implements Encryption, AsyncDisposable {
     this.#challenges.set(name, pair);
   }
 
-  /** True while a {@link setChallenge} waits for its authority: first bytes then have to be shown to {@link challengeFor}. */
-  get hasChallenges(): boolean {
-    return !this.#challenges.isEmpty;
-  }
-
-  /** For a handshake that begins with this whole ClientHello, when it asks for a challenge; the connection ends after it. */
+  /** For a handshake that asks for a challenge which was set; `null` for any other. The connection ends after it. */
   challengeFor(hello: Buffer): TLSSocketOptions | null {
-    return this.#challenges.optionsFor(hello);
+    const said = readClientHello(hello);
+    return said === null ? null : this.#challenges.optionsFor(said);
   }
 
   /** Looks at the files now rather than within two seconds; resolves once what they hold is served. Never rejects. */
@@ -168,6 +163,11 @@ export class Certificates implements Encryption, AsyncDisposable {
     }
   }
 
+  #offerFor(name: string): Offer {
+    return this.#names.find(name) ?? this.#names.default ?? [];
+  }
+
+  /** Of no certificate at all one that fails every handshake. */
   #contextOf(offer: Offer): SecureContext {
     const key = offer.map(({ source }) => source).join("\n");
     let context = this.#contexts.get(key);

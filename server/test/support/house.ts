@@ -1,5 +1,5 @@
 import { timeFormatter } from "../../src/clock.ts";
-import { HttpServer, type HttpOptions } from "../../src/http/server.ts";
+import { HttpServer, type HttpOptions, type HttpsOptions } from "../../src/http/server.ts";
 import { createLog } from "../../src/log.ts";
 import { AccessControl } from "../../src/mail/access.ts";
 import { Receiver, type ReceiverOptions } from "../../src/mail/receive.ts";
@@ -45,6 +45,7 @@ export interface HouseOptions {
   formatTime?: HttpOptions["formatTime"];
   ingest?: Partial<HttpOptions["ingest"]>;
   quotaBytes?: number;
+  https?: Pick<HttpsOptions, "encryption" | "isStrict">;
 }
 
 /** A real store in a directory of its own, the rooms above it, and the HTTP door on a free port. */
@@ -103,6 +104,7 @@ export class House implements AsyncDisposable {
           ...options.socket,
         },
         ingest: { ...ingestSettings(receiver), ...options.ingest },
+        ...(options.https === undefined ? {} : { https: { host: "127.0.0.1", port: 0, ...options.https } }),
       }),
     );
     return new House({ store, feed, metrics, http, lines, parts: parts.move() });
@@ -121,6 +123,10 @@ export class House implements AsyncDisposable {
 
   get origin(): string {
     return `http://127.0.0.1:${this.http.address.port}`;
+  }
+
+  get secureOrigin(): string {
+    return `https://127.0.0.1:${this.http.secureAddress?.port ?? 0}`;
   }
 
   async addPerson(name: string): Promise<Person> {

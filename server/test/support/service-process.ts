@@ -7,6 +7,8 @@ import { projectRoot } from "./project-files.ts";
 /** What `serve --json` prints once it serves. */
 export interface ServiceReport {
   smtp: { host: string; port: number };
+  smtps?: { host: string; port: number };
+  https?: string;
   lmtp?: ({ host: string; port: number } | { path: string })[];
   /** Ends in `/api`. */
   http: string;

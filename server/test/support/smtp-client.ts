@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
+import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import { ReplyLinter } from "./reply-linter.ts";
 
 /** One reply as it came: all its lines, without line ends. */
@@ -15,6 +16,7 @@ export interface SmtpReply {
  */
 export class SmtpClient implements AsyncDisposable {
   readonly #socket: Socket;
+  readonly #linter: ReplyLinter | null;
   readonly #waiters = new Set<() => void>();
   #received = "";
   #unread = 0;
@@ -38,7 +40,27 @@ export class SmtpClient implements AsyncDisposable {
     return client;
   }
 
+  /** Connects with TLS from the first byte, without reading the greeting. The server's certificate is not judged. */
+  static async connectTls(port: number, options: ConnectionOptions = {}): Promise<SmtpClient> {
+    const plain = connect({ port, host: "127.0.0.1", allowHalfOpen: true, noDelay: true });
+    await once(plain, "connect");
+    return SmtpClient.#secured(plain, options, new ReplyLinter());
+  }
+
+  static async #secured(plain: Socket, options: ConnectionOptions, linter: ReplyLinter | null): Promise<SmtpClient> {
+    const secure = connectTls({ rejectUnauthorized: false, ...options, socket: plain });
+    await once(secure, "secureConnect");
+    return new SmtpClient(secure, linter);
+  }
+
+  /** Goes over to TLS with STARTTLS; what is said from here on goes through the client that is returned. */
+  async startTls(options: ConnectionOptions = {}): Promise<SmtpClient> {
+    assert.equal((await this.command("STARTTLS")).code, 220);
+    return SmtpClient.#secured(this.#socket, options, this.#linter);
+  }
+
   private constructor(socket: Socket, linter: ReplyLinter | null) {
+    this.#linter = linter;
     this.#socket = socket;
     const wake = (): void => {
       for (const waiter of this.#waiters) waiter();

@@ -1,4 +1,5 @@
 import type { Address } from "../../src/address.ts";
+import type { Encryption } from "../../src/encryption.ts";
 import { createLog } from "../../src/log.ts";
 import type { Envelope, Origin } from "../../src/origin.ts";
 import type { IncomingMail, Intake, ReceiveResult, RecipientVerdict } from "../../src/smtp/intake.ts";
@@ -77,6 +78,9 @@ export const roomyLimits: SmtpLimits = {
   maxBufferedBytes: 268_435_456,
 };
 
+/** A listener on any port of the loopback. */
+export const freePort = { host: "127.0.0.1", port: 0 };
+
 export interface DoorOptions {
   limits?: Partial<SmtpLimits>;
   /** One port for SMTP without it. */
@@ -84,15 +88,16 @@ export interface DoorOptions {
   /** As `proxy_peers` has it. */
   proxyPeers?: string;
   metrics?: SmtpMetrics;
+  encryption?: Encryption;
   /** Gets every log line. */
   log?: string[];
 }
 
 /** Opens the door on free ports of the loopback. */
 export async function openDoor(intake: Intake, options: DoorOptions = {}): Promise<SmtpServer> {
-  const lines = options.log;
+  const { log: lines, metrics, encryption } = options;
   return SmtpServer.listen({
-    listeners: options.listeners ?? [{ host: "127.0.0.1", port: 0 }],
+    listeners: options.listeners ?? [freePort],
     ...(options.proxyPeers === undefined ? {} : { proxyPeers: new NetworkSet(options.proxyPeers) }),
     hostname: serverName,
     limits: { ...roomyLimits, ...options.limits },
@@ -101,6 +106,7 @@ export async function openDoor(intake: Intake, options: DoorOptions = {}): Promi
       lines === undefined
         ? silentLog()
         : createLog({ level: "debug", format: "json", write: (line) => lines.push(line) }),
-    ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
+    ...(metrics === undefined ? {} : { metrics }),
+    ...(encryption === undefined ? {} : { encryption }),
   });
 }
