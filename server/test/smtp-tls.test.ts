@@ -12,8 +12,9 @@ import type { SmtpMetrics } from "../src/smtp/metrics.ts";
 import type { SmtpServer } from "../src/smtp/server.ts";
 import { skipWithoutOpenssl } from "./support/certificate-maker.ts";
 import { openNaiveServer } from "./support/naive-starttls.ts";
+import { ReplyLinter } from "./support/reply-linter.ts";
 import { SmtpClient } from "./support/smtp-client.ts";
-import { MemoryIntake, openDoor, type DoorOptions } from "./support/smtp-door.ts";
+import { freePort, MemoryIntake, openDoor, portOf, secureFreePort, type DoorOptions } from "./support/smtp-door.ts";
 import { TlsPlace } from "./support/tls-place.ts";
 import { until } from "./support/until.ts";
 
@@ -31,8 +32,8 @@ describe("SMTP under TLS", { skip }, async () => {
     place[Symbol.dispose]();
   });
   const open = (intake = new MemoryIntake(to), options: DoorOptions = {}): Promise<SmtpServer> =>
-    openDoor(intake, { encryption, implicitTls: true, ...options });
-  const implicitPort = (door: SmtpServer): number => door.addresses[1]?.port ?? 0;
+    openDoor(intake, { encryption, listeners: [freePort, secureFreePort], ...options });
+  const implicitPort = (door: SmtpServer): number => portOf(door, 1);
 
   const extensionsOf = async (client: SmtpClient): Promise<string> =>
     (await client.command("EHLO client.example")).lines.join();
@@ -317,7 +318,8 @@ function metricsOf(outcomes: HandshakeOutcome[]): SmtpMetrics {
  */
 async function inject(port: number, pieces: readonly string[]): Promise<"refused" | "broken" | "clean" | "leaked"> {
   const socket = connect({ port, host: "127.0.0.1", noDelay: true });
-  const read = reader(socket);
+  const linter = new ReplyLinter();
+  const read = reader(socket, linter);
   try {
     await read(/^220 .*\r\n/);
     socket.write("EHLO client.example\r\n");
@@ -334,7 +336,7 @@ async function inject(port: number, pieces: readonly string[]): Promise<"refused
       once(secure, "close").then(() => ["closed"]),
     ]).catch(() => ["closed"])) as [string];
     if (outcome !== "secure") return "broken";
-    const readSecure = reader(secure);
+    const readSecure = reader(secure, linter);
     secure.write("MAIL FROM:<client@there.example>\r\nQUIT\r\n");
     const said = await readSecure(/^221 .*\r\n/m);
     return /^503 5\.5\.1 Say EHLO first\r\n221 [^\r\n]*\r\n$/.test(said) ? "clean" : "leaked";
@@ -344,13 +346,14 @@ async function inject(port: number, pieces: readonly string[]): Promise<"refused
 }
 
 /** Reads until a pattern has come; what the connection said last when it ends first. */
-function reader(socket: Socket): (pattern: RegExp) => Promise<string> {
+function reader(socket: Socket, linter: ReplyLinter): (pattern: RegExp) => Promise<string> {
   let received = "";
   const state = { hasEnded: false };
   let wake = (): void => undefined;
   socket.on("data", (chunk: Buffer) => {
     received += chunk.toString("latin1");
     wake();
+    linter.take(chunk);
   });
   for (const event of ["end", "error", "close"]) {
     socket.on(event, () => {

@@ -88,17 +88,22 @@ describe("the linter of transcripts", () => {
 
 /** Files of the tests that open connections themselves and do not speak SMTP over them, or not with us. */
 const otherTalkers: Readonly<Record<string, string>> = {
+  "server/test/client-hello.test.ts": "the first bytes of TLS",
   "server/test/faults/feed-socket.ts": "WebSocket",
   "server/test/http-arrival.test.ts": "HTTP",
   "server/test/http-envelope.test.ts": "HTTP",
   "server/test/http-unread.test.ts": "HTTP",
   "server/test/http-wait.test.ts": "HTTP",
+  "server/test/https.test.ts": "HTTPS",
   "server/test/ingest.test.ts": "HTTP",
   "server/test/smtp-drain.test.ts": "a connection that is refused",
   "server/test/socket-push.test.ts": "HTTP and WebSocket by hand",
   "server/test/support/api-client.ts": "HTTP",
+  "server/test/support/naive-starttls.ts": "a server that is not ours",
   "server/test/support/postfix.ts": "hands mail to Postfix; what Postfix hears from us is tapped",
   "server/test/support/socket-client.ts": "WebSocket",
+  "server/test/tls-certificates.test.ts": "the certificate of a dialog that is watched",
+  "server/test/tls-service.test.ts": "programs under TLS, whose dialogs nobody else can read",
 };
 
 /** Ways to reach an SMTP server: a socket of one's own, or a program that has one. */

@@ -27,7 +27,7 @@ function serve(plain: Socket, options: TLSSocketOptions): void {
   const answer = (line: string): string => {
     if (line.startsWith("EHLO")) {
       hasSaidHello = true;
-      return "250 hello";
+      return "250 naive";
     }
     if (line.startsWith("MAIL")) return hasSaidHello ? "250 2.1.0 OK" : "503 5.5.1 Say EHLO first";
     if (line.startsWith("QUIT")) return "221 2.0.0 Bye";

@@ -81,6 +81,16 @@ export const roomyLimits: SmtpLimits = {
 /** A listener on any port of the loopback. */
 export const freePort = { host: "127.0.0.1", port: 0 };
 
+/** One that speaks TLS from the first byte. */
+export const secureFreePort = { ...freePort, tls: "implicit" } as const;
+
+/** The port of one of a door's listeners. */
+export function portOf(door: SmtpServer, listener: number): number {
+  const place = door.places[listener];
+  if (place === undefined || !("port" in place)) throw new Error(`listener ${listener} has no port`);
+  return place.port;
+}
+
 export interface DoorOptions {
   limits?: Partial<SmtpLimits>;
   /** One port for SMTP without it. */
