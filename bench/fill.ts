@@ -95,6 +95,7 @@ function mailOf(recipient: NewMailRecipient, number: number): NewMail {
     content,
     receivedAtMs: Date.now(),
     defects: [],
+    origin: null,
     recipients: [recipient],
   };
 }

@@ -1,4 +1,4 @@
-/** Types of the seed API: what `/api` answers and what the WebSocket sends, exactly as documented. */
+/** Types of the API: what `/api` and `/v1` answer and what the WebSocket sends, exactly as documented. */
 
 /** One mail as `getmails` lists it. */
 export interface SeedMail {
@@ -80,4 +80,38 @@ export interface SeedPush {
   subject: string;
   content: string;
   received_at: string;
+}
+
+/** Answer of `GET /v1/mails/{id}`: one mail with what is known of where it came from. */
+export interface MailDetails extends SeedMail {
+  success: true;
+  /** Envelope sender; empty for the null sender. */
+  envelope_from: string;
+  /** Who handed it over; `null` for a program on the server's machine. */
+  client: { ip: string; helo: string; transmission: string } | null;
+  authentication: MailAuthentication;
+  /** Bytes of the mail as received. */
+  size: number;
+  /** What was wrong with it, by name. */
+  defects: string[];
+}
+
+/** What the server found out about who sent a mail. Nothing of it is read out of the mail's own header. */
+export interface MailAuthentication {
+  /** `unchecked`: not looked at, or not yet. Every result is `none` then. */
+  state: "checked" | "unchecked";
+  /** The server's policy for the domain it was sent to calls it suspicious. */
+  marked: boolean;
+  spf: { result: string; domain: string | null; reason?: string };
+  dkim: { result: string; domain: string | null; selector: string | null; reason?: string }[];
+  dmarc: {
+    result: "pass" | "fail" | "none" | "temperror" | "permerror";
+    /** Domain of From. */
+    domain: string | null;
+    /** What that domain asks to be done with mail that fails. */
+    policy: "none" | "quarantine" | "reject" | null;
+    aligned: ("spf" | "dkim")[];
+    reason?: string;
+  };
+  arc: { result: string; sealer: string | null; reason?: string };
 }

@@ -1,9 +1,10 @@
 import { createPublicKey } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { isIP, isIPv4, isIPv6 } from "node:net";
 import { parse as parseYaml } from "yaml";
 import { parseAddress, parseDomain } from "./address.ts";
 import { messageOf, systemCodeOf } from "./errors.ts";
-import { parseNetworkList } from "./networks.ts";
+import { parseNetwork } from "./network.ts";
 import { settings, type Setting, type SettingName } from "./settings.ts";
 import { suggest } from "./suggest.ts";
 
@@ -186,14 +187,41 @@ const parsers: Record<Setting["kind"], (text: string, setting: Setting) => strin
   path: nonEmpty,
   host: nonEmpty,
   port: (text) => (/^\d{1,5}$/.test(text) && Number(text) <= 65535 ? Number(text) : null),
-  networks: parseNetworkList,
+  networks: parseNetworks,
   count: (text) => (/^\d{1,12}$/.test(text) ? Number(text) : null),
   bytes: parseBytes,
   duration: parseDuration,
   domain: parseDomain,
+  domains: parseDomains,
+  servers: parseServers,
   address: (text) => parseAddress(text)?.text ?? null,
   choice: (text, setting) => (setting.choices?.includes(text) ? text : null),
 };
+
+function parseNetworks(text: string): string | null {
+  const networks = listOf(text).map(parseNetwork);
+  return networks.length === 0 || networks.includes(null) ? null : networks.join(",");
+}
+
+function parseDomains(text: string): string | null {
+  if (text === "off") return text;
+  const names = text.split(",").map((name) => parseDomain(name.trim()));
+  return names.some((name) => name === null || name.startsWith("[")) ? null : names.join(",");
+}
+
+/** `9.9.9.9`, `9.9.9.9:53`, `2620:fe::fe` or `[2620:fe::fe]:53`. */
+function parseServers(text: string): string | null {
+  if (text === "system") return text;
+  const servers = text.split(",").map((server) => server.trim());
+  return servers.every(isServer) ? servers.join(",") : null;
+}
+
+function isServer(text: string): boolean {
+  if (isIP(text) !== 0) return true;
+  const [, v6, v4, port] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
+  const isAddress = v6 === undefined ? isIPv4(v4 ?? "") : isIPv6(v6);
+  return isAddress && Number(port) >= 1 && Number(port) <= 65535;
+}
 
 function expected(setting: Setting): string {
   const forms: Record<Setting["kind"], string> = {
@@ -207,6 +235,8 @@ function expected(setting: Setting): string {
     bytes: "a size such as 512, 64KiB or 25MiB",
     duration: "a duration such as 30s, 5m, 24h, 30d or 0",
     domain: "a domain name",
+    domains: "off, or domain names separated by commas",
+    servers: "system, or IP addresses with or without a port, separated by commas",
     address: "a mail address",
     choice: `one of ${setting.choices?.join(", ") ?? ""}`,
   };

@@ -36,6 +36,7 @@ export const errorTable = {
   // Met by those who post mail.
   unknown_mailbox: { code: "unknown_mailbox", text: "No such mailbox here", status: 404 },
   foreign_domain: { code: "foreign_domain", text: "Domain is not served here, no relaying", status: 403 },
+  sender_blocked: { code: "sender_blocked", text: "Sender is blocked here", status: 403 },
   mail_too_large: { code: "mail_too_large", text: "Mail is too large", status: 413 },
   mail_never_fits: { code: "mail_never_fits", text: "Mail is larger than the mailbox may ever hold", status: 413 },
   mail_looping: { code: "mail_looping", text: "Mail is looping, too many Received fields", status: 422 },
@@ -52,6 +53,8 @@ export const errorTable = {
   domain_taken: { code: "domain_taken", text: "Domain is already served here", status: 409 },
   domain_in_use: { code: "domain_in_use", text: "Domain still has mailboxes", status: 409 },
   key_taken: { code: "key_taken", text: "Key already exists", status: 409 },
+  rule_taken: { code: "rule_taken", text: "Value is already on this list", status: 409 },
+  too_many_rules: { code: "too_many_rules", text: "The lists of senders are full", status: 409 },
   store_failed: { code: "store_failed", text: "The store could not complete this", status: 503 },
 } as const satisfies Record<string, ErrorEntry>;
 

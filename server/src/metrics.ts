@@ -32,6 +32,11 @@ export class Metrics {
   readonly receivedMails = this.#counter("received_mails_total", "Mails stored, whichever way they came in", []);
   readonly receivedBytes = this.#counter("received_bytes_total", "Raw bytes of stored mails", []);
   readonly receiveSeconds = this.#histogram("receive_seconds", "From the final dot to the synced commit");
+  readonly senderChecks = this.#counter(
+    "sender_checks_total",
+    "Checks of who sent a mail, by DMARC result; skipped: too many others were waiting",
+    ["dmarc"],
+  );
   readonly followers = this.#gauge("followers", "Open WebSockets and waits");
   readonly pushedMails = this.#counter("pushed_mails_total", "Mails written to WebSockets", []);
   readonly socketsClosed = this.#counter("sockets_closed_total", "WebSockets closed by the server, by close code", [

@@ -14,6 +14,8 @@ export interface Setting {
     | "bytes"
     | "duration"
     | "domain"
+    | "domains"
+    | "servers"
     | "address"
     | "choice";
   /** As a person writes it; `null`: derived from another key, made at the first start, or off, as `about` says. */
@@ -149,6 +151,40 @@ export const settings = {
     fallback: "256MiB",
     min: 1024,
     about: "Bytes of all mails being received or stored (452 for the rest)",
+  },
+
+  sender_checks: {
+    kind: "choice",
+    choices: ["public", "all", "off"],
+    fallback: "public",
+    about: "SPF, DKIM, DMARC and ARC of mail from public addresses, from `all` (a relay in front, tests), or `off`",
+  },
+  dns_servers: {
+    kind: "servers",
+    fallback: "system",
+    about: "DNS servers for those checks: `system`, or addresses with or without a port, comma separated",
+  },
+  dnsbl_zones: {
+    kind: "domains",
+    fallback: "off",
+    about: "DNS block lists, comma separated, whose listed clients are refused (550); `off` asks none",
+  },
+  greylist_delay: {
+    kind: "duration",
+    fallback: "0",
+    about: "How long an unknown sender is put off (451); 0 is no greylisting",
+  },
+  greylist_window: {
+    kind: "duration",
+    fallback: "24h",
+    min: 1000,
+    about: "How long the second try of a sender that was put off counts",
+  },
+  greylist_lifetime: {
+    kind: "duration",
+    fallback: "36d",
+    min: 1000,
+    about: "How long a sender that came back stays known after its last mail",
   },
 
   http_max_body_bytes: { kind: "bytes", fallback: "1MiB", min: 1024, about: "Largest request body (413)" },

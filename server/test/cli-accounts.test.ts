@@ -205,6 +205,7 @@ describe("users, keys, aliases and domains at the command line", () => {
       content: "y",
       receivedAtMs: Date.now(),
       defects: [],
+      origin: null,
       recipients: [{ userId: owner?.id ?? 0, mailboxId: owner?.mailboxId ?? 0, mailTo: "alice@mails.localhost" }],
     });
     assert.match(await failing("user remove alice@mails.localhost"), /still has mails \(1\)\. Add --force/);

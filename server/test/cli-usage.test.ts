@@ -7,7 +7,7 @@ import { CommandLine } from "./support/command-line.ts";
 import { projectRoot, readProjectFile } from "./support/project-files.ts";
 
 const commands = `serve|user add|user list|user remove|key add|key list|key revoke|alias add|alias list|alias remove
-domain add|domain list|domain set|domain remove|mail list|mail show|mail raw|tail|deliver|migrate|backup|restore|doctor|config`
+domain add|domain list|domain set|domain remove|allow add|allow list|allow remove|block add|block list|block remove|mail list|mail show|mail raw|tail|deliver|migrate|backup|restore|doctor|config`
   .split(/[|\n]/)
   .map((line) => line.split(" "));
 

@@ -180,7 +180,7 @@ describe("two users of one server", () => {
 });
 
 describe("a store without one of its walls is noticed", () => {
-  const leaks: readonly (Leak | null)[] = [null, "lists", "routes", "deletes", "mailboxes"];
+  const leaks: readonly (Leak | null)[] = [null, "lists", "details", "routes", "deletes", "mailboxes"];
   for (const leak of leaks) {
     test(leak ?? "but not a whole one", async () => {
       let intruderId = 0;

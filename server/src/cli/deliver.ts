@@ -50,6 +50,7 @@ async function deliver(session: StoreSession, addresses: readonly Address[], env
   if (result.kind === "looping") {
     throw new Failure("looping", `The mail has more than ${config.smtp_max_received} Received fields: it loops.`);
   }
+  if (result.kind !== "stored") throw neverJudged();
   const names = recipients.map(({ mailTo }) => mailTo);
   await out.result({ receipt: result.receipt, recipients: names }, `Stored for ${names.join(", ")}.\n`);
 }
@@ -96,10 +97,19 @@ async function acceptAll(
       case "over_quota":
         refused.push(`${address.text} is over its quota`);
         break;
+      case "blocked":
+      case "listed":
+      case "greylisted":
+        throw neverJudged();
     }
   }
   if (refused.length > 0) throw new Failure("refused", `Nothing was stored: ${refused.join("; ")}.`);
   return [...accepted.values()];
+}
+
+/** Senders are judged by where mail comes from, and this mail comes from here. */
+function neverJudged(): Error {
+  return new Error("mail of this machine was judged by its sender");
 }
 
 async function readAll(input: Readable, maxBytes: number): Promise<Buffer> {

@@ -1,6 +1,7 @@
-import type { Command } from "commander";
+import { Option, type Command } from "commander";
 import type { Address } from "../address.ts";
 import { isRefusal } from "../errors.ts";
+import type { DmarcPolicy, DomainChange } from "../store/store.ts";
 import { addressArgument, domainArgument } from "./arguments.ts";
 import { Failure } from "./failure.ts";
 import { everyRow, mailboxAddresses, requireMailbox } from "./lookup.ts";
@@ -10,6 +11,19 @@ import { isoTime } from "./units.ts";
 interface AddOptions {
   temp?: true;
   catchAll?: Address;
+  dmarc?: DmarcPolicy;
+}
+
+interface SetOptions {
+  catchAll?: Address | false;
+  dmarc?: DmarcPolicy;
+}
+
+const dmarcPolicies = ["accept", "mark", "refuse"] as const satisfies readonly DmarcPolicy[];
+
+function dmarcOption(): Option {
+  const about = "what to do with mail whose sender's domain asks to have it rejected (DMARC)";
+  return new Option("--dmarc <policy>", about).choices(dmarcPolicies);
 }
 
 /** `catmails domain`: what the server takes mail for. */
@@ -21,6 +35,7 @@ export function addDomainCommands(program: Command): void {
     .argument("<name>", "domain name", domainArgument)
     .option("--temp", "temp mailboxes may be made in it")
     .option("--catch-all <address>", "existing mailbox for addresses that have none", addressArgument)
+    .addOption(dmarcOption())
     .addHelpText(
       "after",
       `
@@ -42,22 +57,25 @@ Examples:
 function addChanges(domain: Command): void {
   domain
     .command("set")
-    .description("change where mail goes that is for no mailbox of the domain")
+    .description("change where mail for no mailbox of the domain goes, or what it does with forged mail")
     .argument("<name>", "domain name", domainArgument)
     .option("--catch-all <address>", "to this existing mailbox", addressArgument)
     .option("--no-catch-all", "nowhere: it is refused")
+    .addOption(dmarcOption())
     .addHelpText(
       "after",
       `
 Examples:
   catmails domain set example.com --catch-all alice@example.com
-  catmails domain set example.com --no-catch-all`,
+  catmails domain set example.com --no-catch-all
+  catmails domain set example.com --dmarc refuse`,
     )
-    .action((name: string, options: { catchAll?: Address | false }, command: Command) => {
-      const { catchAll } = options;
-      if (catchAll === undefined)
-        throw new Failure("usage", "Say what to set: --catch-all ADDRESS or --no-catch-all.", { exitCode: 2 });
-      return withStore(command, { create: false }, (session) => set(session, name, catchAll || null));
+    .action((name: string, options: SetOptions, command: Command) => {
+      if (options.catchAll === undefined && options.dmarc === undefined) {
+        const what = "--catch-all ADDRESS, --no-catch-all or --dmarc POLICY";
+        throw new Failure("usage", `Say what to set: ${what}.`, { exitCode: 2 });
+      }
+      return withStore(command, { create: false }, (session) => set(session, name, options));
     });
   domain
     .command("remove")
@@ -72,12 +90,14 @@ Examples:
 async function add({ store, out }: StoreSession, name: string, options: AddOptions): Promise<void> {
   // Looked up first, so that a wrong address leaves nothing behind.
   const catchAll = options.catchAll === undefined ? null : await requireMailbox(store, options.catchAll);
-  await store.createDomain({ name, allowsTemp: options.temp === true, nowMs: Date.now() }).catch((error: unknown) => {
+  const dmarc = options.dmarc ?? "accept";
+  const domain = { name, allowsTemp: options.temp === true, dmarc, nowMs: Date.now() };
+  await store.createDomain(domain).catch((error: unknown) => {
     throw isRefusal(error) ? new Failure(error.entry.code, `${name}: ${error.entry.text}.`) : error;
   });
   if (catchAll !== null) await store.updateDomain({ name, catchAllMailboxId: catchAll.id });
   await out.result(
-    { name, temp: options.temp === true, catch_all: catchAll?.address ?? null },
+    { name, temp: options.temp === true, catch_all: catchAll?.address ?? null, dmarc },
     catchAll === null
       ? `${name} is served now. Add a user: catmails user add someone@${name}\n`
       : `${name} is served now. Mail for no mailbox of it goes to ${catchAll.address}.\n`,
@@ -88,30 +108,43 @@ async function list({ store, out }: StoreSession): Promise<void> {
   const domains = await everyRow((page) => store.listDomains(page));
   const ids = domains.map(({ catchAllMailboxId }) => catchAllMailboxId).filter((id) => id !== null);
   const addresses = await mailboxAddresses(store, ids);
-  const views = domains.map(({ name, allowsTemp, catchAllMailboxId, createdAtMs }) => ({
+  const views = domains.map(({ name, allowsTemp, catchAllMailboxId, dmarc, createdAtMs }) => ({
     name,
     temp: allowsTemp,
     catch_all: catchAllMailboxId === null ? null : (addresses.get(catchAllMailboxId) ?? null),
+    dmarc,
     created_at: isoTime(createdAtMs),
   }));
   await out.list(views, {
-    columns: ["NAME", "TEMP", "CATCH-ALL", "CREATED"].map((title) => ({ title })),
-    row: (one) => [one.name, one.temp ? "yes" : "no", one.catch_all ?? "none", one.created_at],
+    columns: ["NAME", "TEMP", "CATCH-ALL", "DMARC", "CREATED"].map((title) => ({ title })),
+    row: (one) => [one.name, one.temp ? "yes" : "no", one.catch_all ?? "none", one.dmarc, one.created_at],
     whenEmpty: "No domains. Add one: catmails domain add NAME",
   });
 }
 
-async function set({ store, out }: StoreSession, name: string, catchAll: Address | null): Promise<void> {
-  const mailbox = catchAll === null ? null : await requireMailbox(store, catchAll);
-  const found = await store.updateDomain({ name, catchAllMailboxId: mailbox?.id ?? null });
-  if (!found) throw noDomain(name);
+async function set({ store, out }: StoreSession, name: string, options: SetOptions): Promise<void> {
+  const { catchAll, dmarc } = options;
+  const mailbox = catchAll instanceof Object ? await requireMailbox(store, catchAll) : null;
+  const change: DomainChange = { name };
+  if (catchAll !== undefined) change.catchAllMailboxId = mailbox?.id ?? null;
+  if (dmarc !== undefined) change.dmarc = dmarc;
+  if (!(await store.updateDomain(change))) throw noDomain(name);
+  const lines: string[] = [];
+  if (mailbox !== null) lines.push(`Mail for no mailbox of ${name} goes to ${mailbox.address}.\n`);
+  else if (catchAll !== undefined) lines.push(`Mail for no mailbox of ${name} is refused.\n`);
+  if (dmarc !== undefined)
+    lines.push(`${name} ${dmarcTexts[dmarc]} mail whose sender's domain asks to have it rejected.\n`);
   await out.result(
-    { name, catch_all: mailbox?.address ?? null },
-    mailbox === null
-      ? `Mail for no mailbox of ${name} is refused.\n`
-      : `Mail for no mailbox of ${name} goes to ${mailbox.address}.\n`,
+    {
+      name,
+      ...(catchAll === undefined ? {} : { catch_all: mailbox?.address ?? null }),
+      ...(dmarc === undefined ? {} : { dmarc }),
+    },
+    lines.join(""),
   );
 }
+
+const dmarcTexts: Readonly<Record<DmarcPolicy, string>> = { accept: "takes", mark: "marks", refuse: "refuses" };
 
 async function remove({ store, config, out }: StoreSession, name: string): Promise<void> {
   const removed = await store.removeDomain({ name, nowMs: Date.now() }).catch((error: unknown) => {

@@ -2,7 +2,8 @@ import type { Command } from "commander";
 import type { Address } from "../address.ts";
 import { timeFormatter } from "../clock.ts";
 import { seedMail } from "../http/seed-mail.ts";
-import { defaultPageMails, maxPageChars, maxPageMails } from "../mail/reading.ts";
+import { defaultPageMails, maxPageChars, maxPageMails, viewMail, type MailView } from "../mail/reading.ts";
+import { mailDetails } from "../http/mail-details.ts";
 import type { Store, StoredMail } from "../store/store.ts";
 import { addressArgument, countArgument, limitArgument } from "./arguments.ts";
 import { Failure } from "./failure.ts";
@@ -97,28 +98,49 @@ async function list({ store, config, out }: StoreSession, address: Address, opti
   );
 }
 
-async function show({ store, config, out }: StoreSession, id: number, user: Address): Promise<void> {
-  const mail = await read(store, id, user);
-  const seed = seedMail(mail, timeFormatter(config.time_zone));
+async function show({ store, config, out }: StoreSession, id: number, userAddress: Address): Promise<void> {
+  const user = await requireUser(store, userAddress);
+  const mail = await viewMail(store, { userId: user.id, id, mailboxIds: null });
+  if (mail === null) throw noMail(user.address, id);
+  const details = mailDetails(mail, timeFormatter(config.time_zone));
   const defects = mail.defects.length === 0 ? "" : `Defects   ${mail.defects.join(", ")}\n`;
   await out.result(
-    { ...seed, envelope_from: mail.envelopeFrom, size: mail.raw.byteLength, defects: mail.defects },
-    `Id        ${seed.id}
-From      ${oneLine(seed.mail_from, 400)}
-To        ${seed.mail_to}
+    details,
+    `Id        ${details.id}
+From      ${oneLine(details.mail_from, 400)}
+To        ${details.mail_to}
 Sender    ${mail.envelopeFrom === "" ? "<>" : oneLine(mail.envelopeFrom, 400)}
-Subject   ${oneLine(seed.subject, 1000)}
-Received  ${seed.received_at} ${config.time_zone}
-Size      ${sizeText(mail.raw.byteLength)}
+Client    ${clientText(mail)}
+Checks    ${checksText(mail)}
+Subject   ${oneLine(details.subject, 1000)}
+Received  ${details.received_at} ${config.time_zone}
+Size      ${sizeText(mail.sizeBytes)}
 ${defects}
-${manyLines(seed.content)}
+${manyLines(details.content)}
 `,
   );
+}
+
+function clientText({ origin }: MailView): string {
+  if (origin === null) return "this machine";
+  return `${origin.ip} (${origin.helo === "" ? "no name" : oneLine(origin.helo, 255)}) by ${origin.transmission}`;
+}
+
+function checksText({ authentication }: MailView): string {
+  const { state, marked, spf, dkim, dmarc, arc } = authentication;
+  if (state === "unchecked") return "none";
+  const signed = dkim.length === 0 ? "none" : dkim.map(({ result }) => result).join(",");
+  const mark = marked ? ", MARKED" : "";
+  return oneLine(`DMARC ${dmarc.result}, SPF ${spf.result}, DKIM ${signed}, ARC ${arc.result}${mark}`, 400);
 }
 
 async function read(store: Store, id: number, userAddress: Address): Promise<StoredMail> {
   const user = await requireUser(store, userAddress);
   const mail = await store.readMail({ userId: user.id, id, mailboxIds: null, nowMs: Date.now() });
   if (mail !== null) return mail;
-  throw new Failure("no_mail", `${user.address} has no mail ${id}.`);
+  throw noMail(user.address, id);
+}
+
+function noMail(address: string, id: number): Failure {
+  return new Failure("no_mail", `${address} has no mail ${id}.`);
 }

@@ -15,6 +15,7 @@ import { addGlobalFlags, loadFromFlags, settingsHelp, wantsJson } from "./flags.
 import { addKeyCommands } from "./key.ts";
 import { addMailCommands } from "./mail.ts";
 import { note, reportFailure } from "./output.ts";
+import { addSenderListCommands } from "./sender-list.ts";
 import { addTailCommand } from "./tail.ts";
 import { addUserCommands } from "./user.ts";
 
@@ -61,6 +62,7 @@ function buildProgram(): CliCommand {
   addKeyCommands(program);
   addAliasCommands(program);
   addDomainCommands(program);
+  addSenderListCommands(program);
   addMailCommands(program);
   addTailCommand(program);
   addDeliverCommand(program);

@@ -13,7 +13,7 @@ import { Retention } from "../mail/retention.ts";
 import { setUp, type SetupResult } from "../mail/setup.ts";
 import { Metrics } from "../metrics.ts";
 import { MailParser } from "../mime/mime.ts";
-import { NetworkSet } from "../networks.ts";
+import { NetworkSet } from "../network.ts";
 import type { SmtpLimits } from "../smtp/limits.ts";
 import type { SmtpMetrics } from "../smtp/metrics.ts";
 import { SmtpServer, type ListenPlace } from "../smtp/server.ts";
@@ -24,6 +24,7 @@ import type { Certificates } from "../tls/certificates.ts";
 import { openCertificates } from "./certificates.ts";
 import type { ListenAddress } from "./listen-address.ts";
 import { checkPlaces, explainHttp, explainSmtp, secureHttpPlace, smtpListeners } from "./places.ts";
+import { openSenderRooms } from "./sender-rooms.ts";
 import { StartError } from "./start-error.ts";
 
 /** Senders get this much of a stop's time at most, so that readers and sockets are told goodbye too. */
@@ -74,7 +75,7 @@ export class Service implements AsyncDisposable {
       bootstrapMail: config.bootstrap_mail,
       bootstrapKey: config.bootstrap_key,
     });
-    const rooms = openRooms(config, { store, log, metrics, parts });
+    const rooms = await openRooms(config, { store, log, metrics, parts });
     const state = { ready: true };
     const http = parts.use(await listenHttp(config, { ...rooms, store, log, metrics, state, encryption }));
     const smtp = parts.use(await listenSmtp(config, { receiver: rooms.receiver, log, metrics, encryption }));
@@ -140,7 +141,7 @@ interface Rooms {
   access: AccessControl;
 }
 
-function openRooms(config: Config, base: Foundations & { parts: AsyncDisposableStack }): Rooms {
+async function openRooms(config: Config, base: Foundations & { parts: AsyncDisposableStack }): Promise<Rooms> {
   const { store, log, metrics, parts } = base;
   const parser = parts.use(new MailParser({}));
   const feed = parts.use(
@@ -161,6 +162,7 @@ function openRooms(config: Config, base: Foundations & { parts: AsyncDisposableS
     tempMaxMailboxes: config.temp_max_mailboxes,
     nameReservedMs: config.temp_name_reserved,
   });
+  const senders = await openSenderRooms(config, base);
   const receiver = new Receiver({
     store,
     feed,
@@ -169,6 +171,7 @@ function openRooms(config: Config, base: Foundations & { parts: AsyncDisposableS
     domain: config.domain,
     quotaBytes: config.quota_bytes,
     maxReceived: config.smtp_max_received,
+    senders,
   });
   parts.use(
     new Retention({
@@ -180,7 +183,8 @@ function openRooms(config: Config, base: Foundations & { parts: AsyncDisposableS
       nameReservedMs: config.temp_name_reserved,
     }),
   );
-  return { feed, mailboxes, receiver, reader: new Reader(store, feed), access: new AccessControl(store) };
+  const reader = new Reader(store, feed, senders.results);
+  return { feed, mailboxes, receiver, reader, access: new AccessControl(store) };
 }
 
 interface HttpBase extends Rooms, Foundations {
@@ -244,7 +248,7 @@ function listenSmtp(config: Config, { receiver, log, metrics, encryption }: Smtp
   return explainSmtp(
     SmtpServer.listen({
       listeners: smtpListeners(config),
-      ...(config.proxy_peers === null ? {} : { proxyPeers: new NetworkSet(config.proxy_peers) }),
+      ...(config.proxy_peers === null ? {} : { proxyPeers: new NetworkSet(listOf(config.proxy_peers)) }),
       hostname: config.smtp_hostname,
       limits: smtpLimits(config),
       intake: receiver,

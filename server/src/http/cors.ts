@@ -6,14 +6,14 @@ export const apiMethods = "GET, HEAD, POST, OPTIONS";
 const preflightSeconds = 86_400;
 
 /**
- * Sets the headers of every answer: nothing is kept by a cache, however the path was spelled. Under `/api` any page may
+ * Sets the headers of every answer: nothing is kept by a cache, however the path was spelled. Under `/api` and `/v1` any page may
  * read the answer, since it brings a key of its own; credentials that a browser would add by itself are never allowed
  * (Fetch standard, CORS protocol).
  */
 export function setHeaders(request: FastifyRequest, reply: FastifyReply): void {
   reply.header("x-content-type-options", "nosniff");
   reply.header("cache-control", "no-store");
-  if (!/^\/api(?:[/?]|$)/.test(request.raw.url ?? "")) return;
+  if (!/^\/(?:api|v1)(?:[/?]|$)/.test(request.raw.url ?? "")) return;
   reply.header("access-control-allow-origin", "*");
   reply.header("access-control-expose-headers", "Retry-After");
 }

@@ -64,6 +64,14 @@ export class Parameters {
     return this.#values.get(name)?.[0];
   }
 
+  /** One of these words. */
+  choice<Word extends string>(name: string, words: readonly Word[]): Word | undefined {
+    const text = this.text(name);
+    const found = words.find((word) => word === text);
+    if (text === undefined || found !== undefined) return found;
+    throw fault(`${name} is not one of ${words.join(", ")}`);
+  }
+
   /** A whole number from `min` to `max`. */
   integer(name: string, { min = 0, max = Number.MAX_SAFE_INTEGER } = {}): number | undefined {
     const text = this.text(name);

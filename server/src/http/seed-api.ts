@@ -4,13 +4,13 @@ import type { TimeFormatter } from "../clock.ts";
 import { Refusal } from "../errors.ts";
 import { splitAddresses, type Access, type AccessControl } from "../mail/access.ts";
 import type { Mailboxes } from "../mail/mailboxes.ts";
-import { defaultPageMails, type MailRecord, type Reader } from "../mail/reading.ts";
+import { defaultPageMails, dmarcResults, type MailRecord, type Reader } from "../mail/reading.ts";
 import { readParameters } from "./body.ts";
 import { answerOptions } from "./cors.ts";
 import type { Parameters } from "./parameters.ts";
 import { PresentedKey } from "./presented-key.ts";
 import { seedMail } from "./seed-mail.ts";
-import { UnreadAnswers } from "./unread-answers.ts";
+import type { UnreadAnswers } from "./unread-answers.ts";
 
 /** What the seed API stands on. */
 export interface SeedApiOptions {
@@ -18,6 +18,7 @@ export interface SeedApiOptions {
   reader: Reader;
   mailboxes: Mailboxes;
   formatTime: TimeFormatter;
+  unread: UnreadAnswers;
 }
 
 /** One call after its key and name were checked. */
@@ -40,7 +41,6 @@ const maxTtlSeconds = 3_155_760_000;
 export class SeedApi {
   readonly #options: SeedApiOptions;
   readonly #waits = new Set<AbortController>();
-  readonly #unread = new UnreadAnswers();
   readonly #never = new AbortController().signal;
   #closing = false;
   readonly #actions: ReadonlyMap<string, Action> = new Map<string, Action>([
@@ -96,6 +96,7 @@ export class SeedApi {
     const limit = parameters.integer("limit", { min: 1 }) ?? defaultPageMails;
     const since = parameters.integer("since");
     const before = parameters.integer("before");
+    const dmarc = parameters.choice("dmarc", dmarcResults);
     const waitMs = parameters.secondsAsMs("wait") ?? 0;
     const request = {
       access,
@@ -103,13 +104,14 @@ export class SeedApi {
       limit,
       ...(since === undefined ? {} : { since }),
       ...(before === undefined ? {} : { before }),
+      ...(dmarc === undefined ? {} : { dmarc }),
       waitMs,
     };
-    this.#unread.admit(access.userId);
+    this.#options.unread.admit(access.userId);
     const page = await (waitMs > 0
       ? this.#wait(reply, (signal) => this.#options.reader.list({ ...request, signal }))
       : this.#options.reader.list({ ...request, signal: this.#never }));
-    this.#unread.hold(access.userId, sizeOf(page), reply.raw);
+    this.#options.unread.hold(access.userId, sizeOf(page), reply.raw);
     return { success: true, count: page.length, data: page.map((mail) => seedMail(mail, this.#options.formatTime)) };
   }
 

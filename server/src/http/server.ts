@@ -21,8 +21,10 @@ import { IngestApi, type IngestSettings } from "./ingest/ingest-api.ts";
 import type { SocketLimits } from "./push-socket.ts";
 import { RequestTurns, type RequestHandler } from "./request-turns.ts";
 import { SecureListener, type HttpsEncryption } from "./secure-listener.ts";
+import { MailApi } from "./mail-api.ts";
 import { SeedApi } from "./seed-api.ts";
 import { SocketDoor } from "./socket-door.ts";
+import { UnreadAnswers } from "./unread-answers.ts";
 
 export interface HttpOptions {
   host: string;
@@ -97,7 +99,8 @@ export class HttpServer implements AsyncDisposable {
     this.#app = app;
     this.#server = server;
     this.#connections = new Connections(server);
-    this.#api = new SeedApi(options);
+    const unread = new UnreadAnswers();
+    this.#api = new SeedApi({ ...options, unread });
     this.#sockets = new SocketDoor({ ...options, limits: options.socket });
     app.addHook("onSend", (_request, reply, _payload, done) => {
       if (this.#draining !== null) reply.header("connection", "close");
@@ -106,6 +109,7 @@ export class HttpServer implements AsyncDisposable {
     if (options.https?.isStrict) sayStrict(app);
     this.#api.serve(app);
     this.#ingest.serve(app);
+    new MailApi({ ...options, unread }).serve(app);
     serveHealth(app, options);
     app.get("/", (_request, reply) => reply.send("Cat Mails: the API is at /api, new mail over WebSocket at /ws.\n"));
     server.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => {

@@ -31,7 +31,7 @@ export interface RecipientOutcome {
 /** Entries of the error table that a recipient may be refused with. Only `mailbox_full` is worth another try. */
 export type RecipientRefusal = Extract<
   ErrorName,
-  "unknown_mailbox" | "foreign_domain" | "mail_never_fits" | "mail_looping" | "mailbox_full"
+  "unknown_mailbox" | "foreign_domain" | "sender_blocked" | "mail_never_fits" | "mail_looping" | "mailbox_full"
 >;
 
 export interface IngestResult {
@@ -59,7 +59,7 @@ export async function takeHandedMail(receiver: IngestReceiver, mail: HandedMail)
   if (accepted.size === 0) return { receipt: null, outcomes };
   const result = await receiver.receive({ envelope, recipients: [...accepted.values()], raw: mail.raw });
   if (result.kind === "stored") return { receipt: result.receipt, outcomes };
-  const refusal = result.kind === "gone" ? "unknown_mailbox" : "mail_looping";
+  const refusal = finalRefusals[result.kind];
   return { receipt: null, outcomes: outcomes.map((outcome) => ({ ...outcome, refusal: outcome.refusal ?? refusal })) };
 }
 
@@ -80,9 +80,24 @@ function isWithin(access: HandedMail["access"], { userId, mailboxId }: ReceiverR
   return access.mailboxIds === null || access.mailboxIds.includes(mailboxId);
 }
 
+/** For everybody, at the end. A post is not judged by DMARC, whose work its provider has done. */
+const finalRefusals = { gone: "unknown_mailbox", looping: "mail_looping", dmarc: "sender_blocked" } as const;
+
 function refusalOf(verdict: RecipientVerdict | null): RecipientRefusal | null {
-  if (verdict === null) return "unknown_mailbox";
-  if (verdict.kind === "accepted") return null;
-  if (verdict.kind === "over_quota") return verdict.neverFits ? "mail_never_fits" : "mailbox_full";
-  return verdict.kind;
+  switch (verdict?.kind) {
+    case "accepted":
+      return null;
+    case "over_quota":
+      return verdict.neverFits ? "mail_never_fits" : "mailbox_full";
+    case "blocked":
+    // Whoever posts is neither looked up nor put off.
+    case "listed":
+    case "greylisted":
+      return "sender_blocked";
+    case "foreign_domain":
+      return "foreign_domain";
+    case "unknown_mailbox":
+    case undefined:
+      return "unknown_mailbox";
+  }
 }

@@ -1,9 +1,14 @@
 import { Refusal } from "../errors.ts";
-import type { MailFilter, MailRecord, Store, StoredMail } from "../store/store.ts";
+import type { Origin } from "../origin.ts";
+import type { DmarcResult } from "../sender/sender.ts";
+import type { MailFilter, MailRecord, Store } from "../store/store.ts";
 import { resolveFilters, type Access } from "./access.ts";
 import type { Feed } from "./feed.ts";
+import { shownAuthentication, type ShownAuthentication } from "./sender-findings.ts";
+import type { SenderResults } from "./sender-results.ts";
 
-export type { MailRecord, StoredMail } from "../store/store.ts";
+export { dmarcResults } from "../sender/sender.ts";
+export type { MailRecord } from "../store/store.ts";
 
 /** Mails of one page at the most. */
 export const maxPageMails = 200;
@@ -23,20 +28,44 @@ export interface ListRequest {
   since?: number;
   /** Mails before this id. */
   before?: number;
+  /** Only mails whose sender was checked with this result. A wait then ends once the result is there. */
+  dmarc?: DmarcResult;
   /** How long an empty answer is held back, at most a minute; 0 answers at once. */
   waitMs: number;
   /** Ends a wait early, when nobody listens any more. */
   signal: AbortSignal;
 }
 
+/** One mail with everything that is known of it but its raw bytes. */
+export interface MailView extends MailRecord {
+  envelopeFrom: string;
+  defects: readonly string[];
+  sizeBytes: number;
+  origin: Origin | null;
+  authentication: ShownAuthentication;
+}
+
+/** One mail of a user in these mailboxes (`null`: in all); `null` when it is absent, foreign or elsewhere, all alike. */
+export async function viewMail(
+  store: Store,
+  key: { userId: number; id: number; mailboxIds: readonly number[] | null },
+): Promise<MailView | null> {
+  const details = await store.describeMail({ ...key, nowMs: Date.now() });
+  if (details === null) return null;
+  const { sender, ...mail } = details;
+  return { ...mail, authentication: shownAuthentication(sender) };
+}
+
 /** Reads mails for one key at a time. */
 export class Reader {
   readonly #store: Store;
   readonly #feed: Pick<Feed, "follow">;
+  readonly #results: Pick<SenderResults, "listen">;
 
-  constructor(store: Store, feed: Pick<Feed, "follow">) {
+  constructor(store: Store, feed: Pick<Feed, "follow">, results: Pick<SenderResults, "listen">) {
     this.#store = store;
     this.#feed = feed;
+    this.#results = results;
   }
 
   /**
@@ -53,13 +82,13 @@ export class Reader {
     return came ? await this.#page(request, filters) : [];
   }
 
-  /** One mail with its raw bytes; `null` when it is absent, foreign or outside the key's scope. */
-  readMail(access: Access, id: number): Promise<StoredMail | null> {
-    return this.#store.readMail({ userId: access.userId, id, mailboxIds: access.mailboxIds, nowMs: Date.now() });
+  /** One mail; `null` when it is absent, foreign or outside the key's scope. */
+  view({ userId, mailboxIds }: Access, id: number): Promise<MailView | null> {
+    return viewMail(this.#store, { userId, id, mailboxIds });
   }
 
   async #page(request: ListRequest, filters: readonly MailFilter[]): Promise<MailRecord[]> {
-    const { since, before } = request;
+    const { since, before, dmarc } = request;
     const page = await this.#store.listMails({
       userId: request.access.userId,
       filters,
@@ -69,6 +98,7 @@ export class Reader {
       nowMs: Date.now(),
       ...(since === undefined ? {} : { afterId: since }),
       ...(before === undefined ? {} : { beforeId: before }),
+      ...(dmarc === undefined ? {} : { dmarc }),
     });
     return since === undefined ? page : page.reverse();
   }
@@ -83,15 +113,18 @@ export class Reader {
       access: request.access,
       addresses: request.addresses,
       filters,
-      since: request.since ?? 0,
+      ...(request.dmarc === undefined ? { since: request.since ?? 0 } : {}),
       sink: {
         write: () => {
+          if (request.dmarc !== undefined) return true;
           done.resolve(true);
           return false;
         },
         end: (reason) => done.reject(new Refusal(reason === "shutdown" ? "unavailable" : reason)),
       },
     });
+    // A result comes after its mail, so the results are waited for; the follower only tells when the key goes bad.
+    const listening = request.dmarc === undefined ? null : this.#listenForResults(request, filters, done);
     const giveUp = (): void => done.resolve(false);
     const timer = setTimeout(giveUp, Math.min(request.waitMs, maxWaitMs));
     request.signal.addEventListener("abort", giveUp);
@@ -101,7 +134,26 @@ export class Reader {
     } finally {
       clearTimeout(timer);
       request.signal.removeEventListener("abort", giveUp);
+      listening?.[Symbol.dispose]();
       follower.close();
     }
+  }
+
+  /** Looks at once, for what came since the empty page, and again after each batch of results for the user. */
+  #listenForResults(
+    request: ListRequest,
+    filters: readonly MailFilter[],
+    done: PromiseWithResolvers<boolean>,
+  ): Disposable {
+    const look = async (): Promise<void> => {
+      try {
+        if ((await this.#page({ ...request, limit: 1 }, filters)).length > 0) done.resolve(true);
+      } catch (error) {
+        done.reject(error);
+      }
+    };
+    const listening = this.#results.listen(request.access.userId, () => void look());
+    void look();
+    return listening;
   }
 }

@@ -2,10 +2,12 @@ import { randomUUID } from "node:crypto";
 import type { Address } from "../address.ts";
 import { parseAddress } from "../address.ts";
 import type { Metrics } from "../metrics.ts";
-import type { Envelope } from "../origin.ts";
+import type { Envelope, Origin } from "../origin.ts";
 import { countReceived, type MailParser } from "../mime/mime.ts";
 import type { Mailbox, NewMailRecipient, Route, Store } from "../store/store.ts";
+import type { Admission } from "./admission.ts";
 import type { Feed } from "./feed.ts";
+import type { SenderResults } from "./sender-results.ts";
 
 /** A recipient that {@link Receiver.checkRecipient} accepted: where its mail goes. */
 export interface ReceiverRecipient extends NewMailRecipient {
@@ -18,13 +20,13 @@ export type RecipientVerdict =
   | { kind: "unknown_mailbox" }
   | { kind: "foreign_domain" }
   /** `recipient` is whose quota it is. */
-  | { kind: "over_quota"; neverFits: boolean; recipient: ReceiverRecipient };
+  | { kind: "over_quota"; neverFits: boolean; recipient: ReceiverRecipient }
+  | { kind: "blocked" | "listed" | "greylisted" };
 
 /** `gone`: keys of the recipients whose mailbox was deleted meanwhile, and who got nothing. */
 export type ReceiveResult =
   | { kind: "stored"; receipt: string; gone: readonly string[] }
-  | { kind: "gone" }
-  | { kind: "looping" };
+  | { kind: "gone" | "looping" | "dmarc" };
 
 export interface ReceiverOptions {
   store: Store;
@@ -37,6 +39,8 @@ export interface ReceiverOptions {
   quotaBytes: number;
   /** Received header fields before a mail counts as looping (RFC 5321 section 6.3). */
   maxReceived: number;
+  /** Judges senders; left out where no mail comes from anywhere else. */
+  senders?: { admission: Admission; results: SenderResults };
 }
 
 /**
@@ -50,9 +54,17 @@ export class Receiver {
     this.#options = options;
   }
 
+  /** A client is here and may send mail: what has to be looked up about it is begun. */
+  expect(origin: Origin): void {
+    this.#options.senders?.admission.expect(origin);
+  }
+
   /** May this address get a mail with this envelope? `null` is `postmaster` without a domain. */
-  async checkRecipient(address: Address | null, { sizeBytes }: Envelope): Promise<RecipientVerdict> {
-    const { store, quotaBytes, domain } = this.#options;
+  async checkRecipient(address: Address | null, envelope: Envelope): Promise<RecipientVerdict> {
+    const { store, quotaBytes, domain, senders } = this.#options;
+    const { sizeBytes } = envelope;
+    // Before anything is said about the mailbox: a blocked sender learns nothing.
+    if (senders?.admission.isBlocked(envelope)) return { kind: "blocked" };
     const target = address ?? parseAddress(`postmaster@${domain}`);
     if (target === null) return { kind: "unknown_mailbox" };
     let route = await store.route(target, Date.now());
@@ -62,7 +74,9 @@ export class Receiver {
     if (quotaBytes > 0 && route.usedBytes + sizeBytes >= quotaBytes) {
       return { kind: "over_quota", neverFits: sizeBytes > quotaBytes, recipient };
     }
-    return { kind: "accepted", recipient };
+    const asked = senders?.admission.objection(envelope, target) ?? null;
+    const objection = asked === null ? null : await asked;
+    return objection === null ? { kind: "accepted", recipient } : { kind: objection };
   }
 
   /**
@@ -74,11 +88,14 @@ export class Receiver {
     recipients: readonly ReceiverRecipient[];
     raw: Buffer<ArrayBuffer>;
   }): Promise<ReceiveResult> {
-    const { store, feed, parser, metrics, maxReceived } = this.#options;
+    const { store, feed, parser, metrics, maxReceived, senders } = this.#options;
     const startedMs = performance.now();
     const receivedAtMs = Date.now();
     const sizeBytes = mail.raw.byteLength;
     if (countReceived(mail.raw) > maxReceived) return { kind: "looping" };
+    // Begun before the store owns the bytes, and awaited only where a recipient's domain wants to know before the 250.
+    const check = senders?.results.begin(mail.envelope, mail.raw) ?? null;
+    if (check !== null && (await senders?.results.refuses(mail.recipients, check))) return { kind: "dmarc" };
     const parsed = parser.summarize(mail.raw);
     const summary = parsed instanceof Promise ? await parsed : parsed;
     const fields = {
@@ -92,12 +109,14 @@ export class Receiver {
       raw: mail.raw,
       envelopeFrom: mail.envelope.from,
       defects: summary.defects,
+      origin: mail.envelope.origin,
       recipients: mail.recipients,
     });
     if (delivered.length === 0) return { kind: "gone" };
     feed.announce(
       delivered.map(({ userId, id, mailboxId, mailTo }) => ({ userId, mail: { id, mailboxId, mailTo, ...fields } })),
     );
+    if (check !== null) void senders?.results.keep(delivered, check);
     metrics.receivedMails.inc();
     metrics.receivedBytes.inc(sizeBytes);
     metrics.receiveSeconds.observe((performance.now() - startedMs) / 1000);

@@ -1,11 +1,13 @@
 import type { Address } from "../address.ts";
-import type { Envelope } from "../origin.ts";
+import type { Envelope, Origin } from "../origin.ts";
 
 /**
  * What the SMTP door asks of the house. `mail/receive.ts` fits it and `cli/service.ts` joins the two, so that the protocol
  * engine knows nothing of users or stores.
  */
 export interface Intake {
+  /** A client has said who it is: whatever is to be looked up about it may begin. Must not throw. */
+  expect?(origin: Origin): void;
   /**
    * May this recipient get this mail? Asked at RCPT. `postmaster` without a domain arrives as `null`
    * (RFC 5321 section 4.5.1). Rejects only for a fault of ours, which is answered 451.
@@ -23,7 +25,13 @@ export type RecipientVerdict =
   | { kind: "unknown_mailbox" }
   | { kind: "foreign_domain" }
   /** `neverFits`: the declared size alone is over the quota. */
-  | { kind: "over_quota"; neverFits: boolean };
+  | { kind: "over_quota"; neverFits: boolean }
+  /** The operator has blocked this sender or its network. */
+  | { kind: "blocked" }
+  /** A DNS block list names this client. */
+  | { kind: "listed" }
+  /** Not known yet: the sender is to try again in a few minutes. */
+  | { kind: "greylisted" };
 
 /** Opaque to the door: it is handed back with the mail. `key` is equal for two RCPT that would store the same mail twice. */
 export interface AcceptedRecipient {
@@ -44,4 +52,6 @@ export type ReceiveResult =
   | { kind: "stored"; receipt: string; gone?: readonly string[] }
   /** Every recipient's mailbox was deleted meanwhile. */
   | { kind: "gone" }
-  | { kind: "looping" };
+  | { kind: "looping" }
+  /** Its sender's domain asks to have it rejected, and a recipient's domain does so. */
+  | { kind: "dmarc" };

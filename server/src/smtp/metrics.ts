@@ -5,6 +5,7 @@ export type MailOutcome =
   | "stored"
   | "gone"
   | "looping"
+  | "dmarc"
   | "too_large"
   | "bad_line_ends"
   | "no_room"
@@ -12,7 +13,14 @@ export type MailOutcome =
   /** The client left, was closed, or dropped the envelope before the end of the mail. */
   | "unfinished";
 
-export type RecipientRefusal = "unknown_mailbox" | "foreign_domain" | "over_quota" | "failed";
+export type RecipientRefusal =
+  | "unknown_mailbox"
+  | "foreign_domain"
+  | "over_quota"
+  | "blocked"
+  | "listed"
+  | "greylisted"
+  | "failed";
 
 export type ConnectionRefusal = "too_many" | "too_many_from_address" | "stopping" | "bad_proxy_header";
 

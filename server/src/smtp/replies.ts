@@ -25,6 +25,7 @@ export const replies = {
   tooManyErrors: "421 4.7.0 Too many errors",
   tooManyMails: "421 4.7.0 Too many mails on one connection, open another",
 
+  greylisted: "451 4.7.1 Not known here yet, try again in a few minutes",
   mailboxFull: "452 4.2.2 Mailbox is full, try again",
   noRoom: "452 4.3.1 No room for this mail now, try again",
   tooManyRecipients: "452 4.5.3 Too many recipients, send the rest in another mail",
@@ -51,6 +52,9 @@ export const replies = {
 
   unknownMailbox: "550 5.1.1 No such mailbox here",
   foreignDomain: "550 5.7.1 Domain is not served here, no relaying",
+  blocked: "550 5.7.1 Sender is blocked here",
+  listed: "550 5.7.1 Your address is on a DNS block list",
+  dmarc: "550 5.7.26 Mail fails DMARC, and its domain asks to reject it",
   neverFits: "552 5.2.2 Mail is larger than the mailbox may ever hold",
   tooLarge: "552 5.3.4 Mail is too large",
   needsUtf8: "553 5.6.7 Address is not ASCII, say SMTPUTF8 with MAIL",

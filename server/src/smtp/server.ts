@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import type { Encryption } from "../encryption.ts";
 import type { Logger } from "../log.ts";
-import type { NetworkSet } from "../networks.ts";
+import type { NetworkSet } from "../network.ts";
 import { Admission } from "./admission.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import { Connection } from "./connection.ts";

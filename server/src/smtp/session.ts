@@ -191,6 +191,7 @@ export class Session {
     }
     this.#origin = { ip: remote, helo: name, transmission: transmissions[this.#tls === null ? "plain" : "tls"][verb] };
     this.#dropEnvelope();
+    this.#options.surroundings.intake.expect?.(this.#origin);
     if (verb === "HELO") return `250 ${hostname}`;
     const startTls = this.#tls === null && this.#canStartTls;
     return extensions(hostname, { maxMessageBytes: limits.maxMessageBytes, startTls });

@@ -115,12 +115,21 @@ export function newIncident(): string {
 const refusals = {
   gone: replies.unknownMailbox,
   looping: replies.looping,
+  dmarc: replies.dmarc,
   too_large: replies.tooLarge,
   bad_line_ends: replies.badMailLineEnd,
   no_room: replies.noRoom,
 } as const satisfies Partial<Record<MailOutcome, Reply>>;
 
+const recipientRefusals = {
+  unknown_mailbox: replies.unknownMailbox,
+  foreign_domain: replies.foreignDomain,
+  blocked: replies.blocked,
+  listed: replies.listed,
+  greylisted: replies.greylisted,
+} as const;
+
 function replyTo(verdict: Exclude<RecipientVerdict, { kind: "accepted" }>): Reply {
   if (verdict.kind === "over_quota") return verdict.neverFits ? replies.neverFits : replies.mailboxFull;
-  return verdict.kind === "unknown_mailbox" ? replies.unknownMailbox : replies.foreignDomain;
+  return recipientRefusals[verdict.kind];
 }

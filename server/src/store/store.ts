@@ -1,3 +1,5 @@
+import type { Origin } from "../origin.ts";
+
 /**
  * The store contract. Every engine keeps it, and one suite (`server/test/support/store-suite.ts`) proves it for each.
  *
@@ -35,6 +37,13 @@ export interface Store extends AsyncDisposable {
     mailboxIds: readonly number[] | null;
     nowMs: number;
   }): Promise<StoredMail | null>;
+  /** One mail without its raw bytes, with what was found out about its sender; `null` as for {@link readMail}. */
+  describeMail(key: Parameters<Store["readMail"]>[0]): Promise<MailDetails | null>;
+  /**
+   * Keeps what was found out about the senders of mails, once they are committed; a second result replaces the first.
+   * Mails that are gone are left out. It goes when the mail goes.
+   */
+  recordSenders(results: readonly SenderRecord[]): Promise<void>;
   /** The last mail id given out, per user; users without mail answer 0. Unknown users are left out. */
   lastMailIds(userIds: readonly number[]): Promise<Map<number, number>>;
   /**
@@ -87,10 +96,22 @@ export interface Store extends AsyncDisposable {
   createDomain(input: NewDomain): Promise<Domain>;
   /** All domains in id order. */
   listDomains(page: Page): Promise<Domain[]>;
-  /** Sets a domain's catch-all. False when there is no such domain; throws `not_found` for a mailbox that is not there. */
-  updateDomain(input: { name: string; catchAllMailboxId: number | null }): Promise<boolean>;
+  /** Sets what is given. False when there is no such domain; throws `not_found` for a mailbox that is not there. */
+  updateDomain(input: DomainChange): Promise<boolean>;
   /** False when there is no such domain; throws `domain_in_use` while live mailboxes are in it. */
   removeDomain(input: { name: string; nowMs: number }): Promise<boolean>;
+
+  /** Adds to the list of allowed or of blocked senders. Throws `rule_taken`, and `too_many_rules` beyond {@link maxSenderRules}. */
+  addSenderRule(input: NewSenderRule): Promise<SenderRule>;
+  /** False when this value is not on this list. */
+  removeSenderRule(input: { action: RuleAction; value: string }): Promise<boolean>;
+  /** Rules in id order; of one list when `action` is given. */
+  listSenderRules(page: Page & { action?: RuleAction }): Promise<SenderRule[]>;
+  /**
+   * All that is to be known when a sender is judged, when any of it changed after a revision, in whichever process
+   * (0: from the beginning); `null` when nothing did, which costs one look-up.
+   */
+  senderPolicy(sinceRevision: number): Promise<SenderPolicy | null>;
 
   /** Turns expired temp mailboxes into deleted ones, at most `limit`; answers how many. */
   expireMailboxes(input: { nowMs: number; reserveMs: number; limit: number }): Promise<number>;
@@ -133,6 +154,8 @@ export interface NewMail {
   receivedAtMs: number;
   /** Named parse defects, for the reader's information. */
   defects: readonly string[];
+  /** `null`: a program of this machine handed it over. */
+  origin: Origin | null;
   /** At least one; no two with the same `mailboxId` and `mailTo`. */
   recipients: readonly NewMailRecipient[];
 }
@@ -178,6 +201,8 @@ export interface MailQuery {
   afterId?: number;
   /** Smaller ids only. */
   beforeId?: number;
+  /** Only mails whose recorded result this is ({@link SenderRecord.dmarc}); those without a record match nothing. */
+  dmarc?: string;
   order: "oldest" | "newest";
   limit: number;
   /** The page ends early once subjects and contents reach this many characters; one mail is always given. */
@@ -199,6 +224,61 @@ export interface StoredMail extends MailRecord {
   envelopeFrom: string;
   defects: string[];
   raw: Uint8Array;
+}
+
+export interface MailDetails extends MailRecord {
+  envelopeFrom: string;
+  defects: string[];
+  /** Bytes of the raw mail. */
+  sizeBytes: number;
+  origin: Origin | null;
+  /** `null`: nothing was recorded. */
+  sender: { marked: boolean; findings: string } | null;
+}
+
+/** What was found out about the sender of one mail. */
+export interface SenderRecord {
+  userId: number;
+  id: number;
+  /** One word; lists can be limited to it. */
+  dmarc: string;
+  /** To be shown as suspicious, by the policy of the domain it was sent to. */
+  marked: boolean;
+  /** JSON; the store never looks into it. */
+  findings: string;
+}
+
+export type RuleAction = "allow" | "block";
+
+export type RuleKind = "address" | "domain" | "network";
+
+/** Rules of both lists together: every process holds them in memory. */
+export const maxSenderRules = 10_000;
+
+export interface NewSenderRule {
+  action: RuleAction;
+  kind: RuleKind;
+  /** Canonical: an address, a domain name, or a network with its prefix length. */
+  value: string;
+  nowMs: number;
+}
+
+export interface SenderRule {
+  id: number;
+  action: RuleAction;
+  kind: RuleKind;
+  value: string;
+  createdAtMs: number;
+}
+
+/** What a domain does with mail whose sender's domain asks to have it rejected (RFC 9989). */
+export type DmarcPolicy = "accept" | "mark" | "refuse";
+
+export interface SenderPolicy {
+  revision: number;
+  rules: readonly { action: RuleAction; kind: RuleKind; value: string }[];
+  /** Domains that do anything but `accept`. */
+  domains: readonly { name: string; dmarc: DmarcPolicy }[];
 }
 
 export interface User {
@@ -293,12 +373,23 @@ export interface Domain {
   catchAllMailboxId: number | null;
   /** Temp mailboxes may be made here. */
   allowsTemp: boolean;
+  dmarc: DmarcPolicy;
   createdAtMs: number;
+}
+
+export interface DomainChange {
+  name: string;
+  /** Left out: as it is. */
+  catchAllMailboxId?: number | null;
+  /** Left out: as it is. */
+  dmarc?: DmarcPolicy;
 }
 
 export interface NewDomain {
   name: string;
   allowsTemp: boolean;
+  /** Left out: `accept`. */
+  dmarc?: DmarcPolicy;
   nowMs: number;
 }
 

@@ -24,7 +24,12 @@ interface Attempt {
 
 /** Every documented call, way of authentication and combination of parameters that can name an address. */
 export function attempts(doors: Doors, intruder: Intruder): Attempt[] {
-  return [...listAttempts(doors, intruder), ...changeAttempts(doors, intruder), ...socketAttempts(doors, intruder)];
+  return [
+    ...listAttempts(doors, intruder),
+    ...detailAttempts(doors, intruder),
+    ...changeAttempts(doors, intruder),
+    ...socketAttempts(doors, intruder),
+  ];
 }
 
 /** What an address is written like when one tries to get around a check. */
@@ -54,7 +59,12 @@ const pages: readonly Record<string, string>[] = [
   { since: "0", before: "9007199254740991", limit: "1" },
   { since: "0", wait: "0.02" },
   { type: "getmails" },
+  { dmarc: "pass" },
+  { dmarc: "fail", wait: "0.02" },
 ];
+
+/** More mails than anybody has in these tests. */
+const mailIds = Array.from({ length: 20 }, (_, index) => String(index));
 
 function listAttempts({ http }: Doors, { key, address: own }: Intruder): Attempt[] {
   const mixes: readonly ((target: string) => string[])[] = [
@@ -91,6 +101,23 @@ function listAttempts({ http }: Doors, { key, address: own }: Intruder): Attempt
       ] satisfies Attempt[];
     }),
   );
+}
+
+/** A mail is asked for by its id, which counts per user: no id, and no address beside it, may show another user's. */
+function detailAttempts({ http }: Doors, { key }: Intruder): Attempt[] {
+  const mails = new URL("/v1/mails/", http);
+  const bearer = { authorization: `Bearer ${key}` };
+  const each = async (query: URLSearchParams, init: RequestInit): Promise<string> =>
+    (await Promise.all(mailIds.map((id) => call(new URL(id, mails).href, query, init)))).join("\n");
+  return [
+    { name: "every mail by id with key", run: (mail) => each(new URLSearchParams({ mail, key }), {}) },
+    { name: "every mail by id with Bearer", run: (mail) => each(new URLSearchParams({ mail }), { headers: bearer }) },
+    {
+      name: "a mail by address",
+      run: (target) =>
+        call(new URL(encodeURIComponent(target), mails).href, new URLSearchParams(), { headers: bearer }),
+    },
+  ];
 }
 
 function changeAttempts({ http }: Doors, { key }: Intruder): Attempt[] {

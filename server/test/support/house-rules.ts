@@ -40,9 +40,10 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   cli: [everything],
   smtp: [],
   http: ["mail"],
-  mail: ["mime/mime.ts", "store/store.ts"],
+  mail: ["mime/mime.ts", "sender/sender.ts", "store/store.ts"],
   mime: [],
   tls: [],
+  sender: [],
   store: [],
   "store/sqlite": ["store"],
 };

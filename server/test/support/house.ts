@@ -7,6 +7,8 @@ import { Feed } from "../../src/mail/feed.ts";
 import { makeKey, storeKey, type KeyGrant } from "../../src/mail/keys.ts";
 import { Mailboxes } from "../../src/mail/mailboxes.ts";
 import { Reader } from "../../src/mail/reading.ts";
+import { SenderPolicies } from "../../src/mail/sender-policy.ts";
+import { SenderResults } from "../../src/mail/sender-results.ts";
 import { addUser } from "../../src/mail/setup.ts";
 import { MailParser } from "../../src/mime/mime.ts";
 import { Metrics } from "../../src/metrics.ts";
@@ -52,6 +54,7 @@ export interface HouseOptions {
 export class House implements AsyncDisposable {
   readonly store: Store;
   readonly feed: Feed;
+  readonly results: SenderResults;
   readonly metrics: Metrics;
   readonly http: HttpServer;
   /** Every line that was logged, at all levels. */
@@ -74,6 +77,10 @@ export class House implements AsyncDisposable {
     const metrics = new Metrics();
     const maxFollowersPerUser = options.maxFollowersPerUser ?? 1000;
     const feed = parts.use(new Feed({ store, log, metrics, maxFollowers: 10_000, maxFollowersPerUser }));
+    const policies = parts.use(await SenderPolicies.open(store, log));
+    // Results are put into it by tests; nothing is ever checked here.
+    const desk = { check: () => null };
+    const results = parts.use(new SenderResults({ store, desk, policies, log, metrics, checks: "off" }));
     const receiver = new Receiver({
       store,
       feed,
@@ -89,7 +96,7 @@ export class House implements AsyncDisposable {
         port: 0,
         maxBodyBytes: options.maxBodyBytes ?? 64 * 1024,
         access: new AccessControl(store),
-        reader: new Reader(store, feed),
+        reader: new Reader(store, feed, results),
         mailboxes: mailboxesOf(store, feed, options.tempMaxMailboxes ?? 0),
         feed,
         formatTime: options.formatTime ?? timeFormatter("UTC"),
@@ -107,14 +114,15 @@ export class House implements AsyncDisposable {
         ...(options.https === undefined ? {} : { https: { host: "127.0.0.1", port: 0, ...options.https } }),
       }),
     );
-    return new House({ store, feed, metrics, http, lines, parts: parts.move() });
+    return new House({ store, feed, results, metrics, http, lines, parts: parts.move() });
   }
 
   private constructor(
-    made: Pick<House, "store" | "feed" | "metrics" | "http" | "lines"> & { parts: AsyncDisposableStack },
+    made: Pick<House, "store" | "feed" | "results" | "metrics" | "http" | "lines"> & { parts: AsyncDisposableStack },
   ) {
     this.store = made.store;
     this.feed = made.feed;
+    this.results = made.results;
     this.metrics = made.metrics;
     this.http = made.http;
     this.lines = made.lines;
@@ -164,6 +172,7 @@ export class House implements AsyncDisposable {
       raw: new Uint8Array([13, 10]),
       envelopeFrom: fields.mailFrom,
       defects: [],
+      origin: null,
       recipients: [{ userId: to.userId, mailboxId, mailTo: to.address }],
     });
     const [one] = delivered;

@@ -3,7 +3,7 @@ import type { Encryption } from "../../src/encryption.ts";
 import { createLog } from "../../src/log.ts";
 import type { Envelope, Origin } from "../../src/origin.ts";
 import type { IncomingMail, Intake, ReceiveResult, RecipientVerdict } from "../../src/smtp/intake.ts";
-import { NetworkSet } from "../../src/networks.ts";
+import { NetworkSet } from "../../src/network.ts";
 import type { SmtpLimits } from "../../src/smtp/limits.ts";
 import type { SmtpMetrics } from "../../src/smtp/metrics.ts";
 import { SmtpServer, type SmtpListener } from "../../src/smtp/server.ts";
@@ -95,8 +95,8 @@ export interface DoorOptions {
   limits?: Partial<SmtpLimits>;
   /** One port for SMTP without it. */
   listeners?: readonly SmtpListener[];
-  /** As `proxy_peers` has it. */
-  proxyPeers?: string;
+  /** Canonical networks. */
+  proxyPeers?: readonly string[];
   metrics?: SmtpMetrics;
   encryption?: Encryption;
   /** Gets every log line. */

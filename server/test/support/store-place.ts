@@ -148,6 +148,7 @@ export function newMail(to: Recipient | readonly Recipient[], subject: string, m
     content: "Hello",
     receivedAtMs: now,
     defects: [],
+    origin: null,
     recipients: Array.isArray(to) ? to : [to as Recipient],
     ...more,
   };

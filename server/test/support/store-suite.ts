@@ -3,6 +3,7 @@ import { directoryTests } from "./store-suite-directory.ts";
 import { intakeTests } from "./store-suite-intake.ts";
 import { listTests } from "./store-suite-lists.ts";
 import { removalTests } from "./store-suite-removal.ts";
+import { senderTests } from "./store-suite-senders.ts";
 import type { StoreEngine } from "./store-place.ts";
 
 /** The store contract as tests. Every engine runs all of it. */
@@ -12,5 +13,6 @@ export function storeSuite(engine: StoreEngine): void {
     intakeTests(engine);
     listTests(engine);
     removalTests(engine);
+    senderTests(engine);
   });
 }

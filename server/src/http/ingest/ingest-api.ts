@@ -49,6 +49,7 @@ const maxRecipients = 1000;
 const finalNames: ReadonlySet<ErrorName> = new Set<ErrorName>([
   "unknown_mailbox",
   "foreign_domain",
+  "sender_blocked",
   "mail_too_large",
   "mail_never_fits",
   "mail_looping",

@@ -1,7 +1,8 @@
 import { Refusal } from "../../errors.ts";
-import type { Domain, NewDomain } from "../store.ts";
+import type { Domain, DomainChange, NewDomain } from "../store.ts";
 import type { Connection } from "./connection.ts";
 import { domainColumns, domainOf, type DomainRow } from "./rows.ts";
+import { notePolicyChange } from "./sender-changes.ts";
 
 // Each function runs inside the writer's transaction.
 
@@ -10,26 +11,34 @@ export function createDomain(connection: Connection, input: NewDomain): Domain {
   if (connection.get("SELECT 1 FROM domain WHERE name = ?", input.name) !== undefined)
     throw new Refusal("domain_taken");
   connection.insert(
-    "INSERT INTO domain (name, allows_temp, created_at) VALUES (?, ?, ?)",
+    "INSERT INTO domain (name, allows_temp, dmarc, created_at) VALUES (?, ?, ?, ?)",
     input.name,
     input.allowsTemp ? 1 : 0,
+    input.dmarc ?? "accept",
     input.nowMs,
   );
+  notePolicyChange(connection);
   const row = connection.get<DomainRow>(`SELECT ${domainColumns} FROM domain WHERE name = ?`, input.name);
   if (row === undefined) throw new Error("a new domain has no row");
   return domainOf(row);
 }
 
 /** Store.updateDomain. */
-export function updateDomain(
-  connection: Connection,
-  input: { name: string; catchAllMailboxId: number | null },
-): boolean {
-  const mailboxId = input.catchAllMailboxId;
-  const live = "SELECT 1 FROM alias WHERE id = ? AND deleted_at IS NULL";
-  if (mailboxId !== null && connection.get(live, mailboxId) === undefined) throw new Refusal("not_found");
-  const changed = connection.change("UPDATE domain SET catch_all_id = ? WHERE name = ?", mailboxId, input.name);
-  return changed > 0;
+export function updateDomain(connection: Connection, input: DomainChange): boolean {
+  const { name, catchAllMailboxId, dmarc } = input;
+  const row = connection.get<{ id: number }>("SELECT id FROM domain WHERE name = ?", name);
+  if (catchAllMailboxId !== undefined && catchAllMailboxId !== null) {
+    const live = "SELECT 1 FROM alias WHERE id = ? AND deleted_at IS NULL";
+    if (connection.get(live, catchAllMailboxId) === undefined) throw new Refusal("not_found");
+  }
+  if (row === undefined) return false;
+  if (catchAllMailboxId !== undefined)
+    connection.change("UPDATE domain SET catch_all_id = ? WHERE id = ?", catchAllMailboxId, row.id);
+  if (dmarc !== undefined) {
+    connection.change("UPDATE domain SET dmarc = ? WHERE id = ?", dmarc, row.id);
+    notePolicyChange(connection);
+  }
+  return true;
 }
 
 /** Store.removeDomain. */
@@ -43,5 +52,6 @@ export function removeDomain(connection: Connection, input: { name: string; nowM
   );
   if (used !== undefined) throw new Refusal("domain_in_use");
   connection.change("DELETE FROM domain WHERE id = ?", row.id);
+  notePolicyChange(connection);
   return true;
 }

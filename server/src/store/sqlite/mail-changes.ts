@@ -99,12 +99,16 @@ function insertMail(connection: Connection, { mail, live }: MailPlan, next: Map<
 
 function insertMessage(connection: Connection, mail: NewMail): number {
   const messageId = connection.insert(
-    "INSERT INTO message (subject, mail_from, envelope_from, content, defects) VALUES (?, ?, ?, ?, ?)",
+    `INSERT INTO message (subject, mail_from, envelope_from, content, defects, client_ip, client_helo, transmission)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
     mail.subject,
     mail.mailFrom,
     mail.envelopeFrom,
     mail.content,
     mail.defects.length === 0 ? "[]" : JSON.stringify(mail.defects),
+    mail.origin?.ip ?? null,
+    mail.origin?.helo ?? null,
+    mail.origin?.transmission ?? null,
   );
   connection.insert("INSERT INTO raw (message_id, bytes) VALUES (?, ?)", messageId, mail.raw);
   return messageId;

@@ -1,4 +1,5 @@
-import type { MailFilter, MailQuery, MailRecord, StoredMail } from "../store.ts";
+import type { Origin } from "../../origin.ts";
+import type { MailDetails, MailFilter, MailQuery, MailRecord, StoredMail } from "../store.ts";
 import type { Connection } from "./connection.ts";
 import { MergedIds } from "./merged-ids.ts";
 import { mailboxIsLive } from "./rows.ts";
@@ -34,29 +35,69 @@ export function listMails(connection: Connection, query: MailQuery): MailRecord[
   });
 }
 
+interface MailKey {
+  userId: number;
+  id: number;
+  mailboxIds: readonly number[] | null;
+  nowMs: number;
+}
+
+/** One mail of this user in these mailboxes: the tables, and the condition that {@link keyValues} are bound to. */
+const oneMail = `FROM mail m CROSS JOIN alias a ON a.id = m.mailbox_id AND a.user_id = m.user_id
+  CROSS JOIN message g ON g.id = m.message_id`;
+const isTheMail = `WHERE m.user_id = ? AND m.id = ? AND ${mailboxIsLive}
+  AND (?4 IS NULL OR m.mailbox_id IN (SELECT value FROM json_each(?4)))`;
+
+function keyValues({ userId, id, mailboxIds, nowMs }: MailKey): [number, number, number, string | null] {
+  return [userId, id, nowMs, mailboxIds === null ? null : JSON.stringify(mailboxIds)];
+}
+
 /** Store.readMail. */
-export function readMail(
-  connection: Connection,
-  key: { userId: number; id: number; mailboxIds: readonly number[] | null; nowMs: number },
-): StoredMail | null {
+export function readMail(connection: Connection, key: MailKey): StoredMail | null {
   const row = connection.get<RecordRow & { envelope_from: string; defects: string; bytes: Uint8Array }>(
-    `SELECT ${recordColumns}, g.envelope_from, g.defects, r.bytes FROM mail m
-     CROSS JOIN alias a ON a.id = m.mailbox_id AND a.user_id = m.user_id
-     CROSS JOIN message g ON g.id = m.message_id CROSS JOIN raw r ON r.message_id = m.message_id
-     WHERE m.user_id = ? AND m.id = ? AND ${mailboxIsLive}
-     AND (?4 IS NULL OR m.mailbox_id IN (SELECT value FROM json_each(?4)))`,
-    key.userId,
-    key.id,
-    key.nowMs,
-    key.mailboxIds === null ? null : JSON.stringify(key.mailboxIds),
+    `SELECT ${recordColumns}, g.envelope_from, g.defects, r.bytes ${oneMail}
+     CROSS JOIN raw r ON r.message_id = m.message_id ${isTheMail}`,
+    ...keyValues(key),
   );
   if (row === undefined) return null;
   const defects = JSON.parse(row.defects) as string[];
   return { ...recordOf(row), envelopeFrom: row.envelope_from, defects, raw: row.bytes };
 }
 
+interface DetailsRow extends RecordRow {
+  envelope_from: string;
+  defects: string;
+  size: number;
+  client_ip: string | null;
+  client_helo: string;
+  transmission: Origin["transmission"];
+  marked: number;
+  findings: string | null;
+}
+
+/** Store.describeMail. */
+export function describeMail(connection: Connection, key: MailKey): MailDetails | null {
+  const row = connection.get<DetailsRow>(
+    `SELECT ${recordColumns}, g.envelope_from, g.defects, m.size, g.client_ip, g.client_helo, g.transmission,
+     s.marked, s.findings ${oneMail} LEFT JOIN mail_sender s ON s.user_id = m.user_id AND s.id = m.id ${isTheMail}`,
+    ...keyValues(key),
+  );
+  if (row === undefined) return null;
+  const { client_ip: ip, client_helo: helo, transmission, findings } = row;
+  return {
+    ...recordOf(row),
+    envelopeFrom: row.envelope_from,
+    defects: JSON.parse(row.defects) as string[],
+    sizeBytes: row.size,
+    origin: ip === null ? null : { ip, helo, transmission },
+    sender: findings === null ? null : { marked: row.marked === 1, findings },
+  };
+}
+
 function matching(connection: Connection, query: MailQuery): Iterable<RecordRow> {
   const { filters } = query;
+  // Only the index of results knows them: a walk along the mails would step over everything else.
+  if (query.dmarc !== undefined) return mergeFilters(connection, query, filters ?? allMailboxes(connection, query));
   if (filters === null) return scanUser(connection, query);
   const [only] = filters;
   return only !== undefined && filters.length === 1

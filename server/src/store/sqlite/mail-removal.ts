@@ -81,6 +81,7 @@ function deleteMails(
   for (const mail of doomed) {
     if (rows > 0 && bytes + mail.size > step.bytes) break;
     connection.change("DELETE FROM mail WHERE user_id = ? AND id = ?", userId, mail.id);
+    connection.change("DELETE FROM mail_sender WHERE user_id = ? AND id = ?", userId, mail.id);
     dropMessage(connection, mail.message_id);
     rows++;
     bytes += mail.size;

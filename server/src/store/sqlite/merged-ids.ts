@@ -71,21 +71,17 @@ class FilterRun {
 
   #read(after: number, before: number): number[] {
     const { mailboxId, mailTo } = this.#filter;
+    const { userId, order, dmarc } = this.#query;
     // The index is named, so that no guess of SQLite's can turn a look-up into a walk.
-    const select = "SELECT id FROM mail INDEXED BY";
-    const end = `AND id > ? AND id < ? ORDER BY id ${this.#query.order === "newest" ? "DESC" : "ASC"} LIMIT ?`;
-    const where = "WHERE user_id = ? AND mailbox_id = ?";
-    const values = [this.#query.userId, mailboxId];
-    const range = [after, before, this.#chunk];
-    const rows =
-      mailTo === null
-        ? this.#connection.all<{ id: number }>(`${select} mail_mailbox ${where} ${end}`, ...values, ...range)
-        : this.#connection.all<{ id: number }>(
-            `${select} mail_sub ${where} AND mail_to = ? ${end}`,
-            ...values,
-            mailTo,
-            ...range,
-          );
-    return rows.map((row) => row.id);
+    const select =
+      dmarc === undefined
+        ? `SELECT id FROM mail INDEXED BY ${mailTo === null ? "mail_mailbox" : "mail_sub"}`
+        : `SELECT id FROM mail_sender INDEXED BY ${mailTo === null ? "mail_sender_mailbox" : "mail_sender_sub"}`;
+    const where = `WHERE user_id = ? AND mailbox_id = ?${mailTo === null ? "" : " AND mail_to = ?"}`;
+    const result = dmarc === undefined ? "" : "AND dmarc = ?";
+    const end = `AND id > ? AND id < ? ORDER BY id ${order === "newest" ? "DESC" : "ASC"} LIMIT ?`;
+    const names = [mailTo, dmarc].filter((value) => value !== null && value !== undefined);
+    const values = [userId, mailboxId, ...names, after, before, this.#chunk];
+    return this.#connection.all<{ id: number }>(`${select} ${where} ${result} ${end}`, ...values).map(({ id }) => id);
   }
 }

@@ -4,6 +4,7 @@ import { createKey, revokeKey } from "./key-changes.ts";
 import { purge, trimMails } from "./mail-removal.ts";
 import { createMailbox, deleteMailbox, expireMailboxes } from "./mailbox-changes.ts";
 import { readSynchronous } from "./schema.ts";
+import { addSenderRule, recordSenders, removeSenderRule } from "./sender-changes.ts";
 import { createUser, removeUser } from "./user-changes.ts";
 
 /** Every change but new mail, by its name in the store contract. Each runs whole or not at all. */
@@ -17,6 +18,9 @@ export const operations = {
   createDomain,
   updateDomain,
   removeDomain,
+  recordSenders,
+  addSenderRule,
+  removeSenderRule,
   expireMailboxes,
   purge,
   trimMails,

@@ -1,4 +1,14 @@
-import type { ApiKey, Domain, IngestReach, Mailbox, User } from "../store.ts";
+import type {
+  ApiKey,
+  DmarcPolicy,
+  Domain,
+  IngestReach,
+  Mailbox,
+  RuleAction,
+  RuleKind,
+  SenderRule,
+  User,
+} from "../store.ts";
 import type { Connection } from "./connection.ts";
 
 /** Columns of `alias a` that make a {@link Mailbox}. */
@@ -92,13 +102,14 @@ export function keyOf(connection: Connection, row: KeyRow): ApiKey {
 }
 
 /** Columns of `domain` that make a {@link Domain}. */
-export const domainColumns = "id, name, catch_all_id, allows_temp, created_at";
+export const domainColumns = "id, name, catch_all_id, allows_temp, dmarc, created_at";
 
 export interface DomainRow {
   id: number;
   name: string;
   catch_all_id: number | null;
   allows_temp: number;
+  dmarc: DmarcPolicy;
   created_at: number;
 }
 
@@ -109,6 +120,23 @@ export function domainOf(row: DomainRow): Domain {
     name: row.name,
     catchAllMailboxId: row.catch_all_id,
     allowsTemp: row.allows_temp === 1,
+    dmarc: row.dmarc,
     createdAtMs: row.created_at,
   };
+}
+
+/** Columns of `sender_rule` that make a {@link SenderRule}. */
+export const ruleColumns = "id, action, kind, value, created_at";
+
+export interface RuleRow {
+  id: number;
+  action: RuleAction;
+  kind: RuleKind;
+  value: string;
+  created_at: number;
+}
+
+/** The rule that a row with {@link ruleColumns} says. */
+export function ruleOf({ created_at, ...row }: RuleRow): SenderRule {
+  return { ...row, createdAtMs: created_at };
 }

@@ -8,8 +8,9 @@ import { CopierThread } from "./copier-thread.ts";
 import * as directory from "./directory-reads.ts";
 import { makeDirectory, syncPath } from "./durable-files.ts";
 import { LogKeeper } from "./log-keeper.ts";
-import { listMails, readMail } from "./mail-reads.ts";
+import { describeMail, listMails, readMail } from "./mail-reads.ts";
 import { readSchemaVersion } from "./schema.ts";
+import { listSenderRules, senderPolicy } from "./sender-reads.ts";
 import { WriterThread } from "./writer-thread.ts";
 
 export interface SqliteStoreOptions {
@@ -90,6 +91,14 @@ class SqliteStore implements contract.Store {
     return this.#read((reader) => readMail(reader, key));
   }
 
+  async describeMail(key: Parameters<contract.Store["readMail"]>[0]) {
+    return this.#read((reader) => describeMail(reader, key));
+  }
+
+  recordSenders(results: readonly contract.SenderRecord[]) {
+    return this.#parts.writer.call("recordSenders", results);
+  }
+
   async lastMailIds(userIds: readonly number[]) {
     return this.#read((reader) => directory.lastMailIds(reader, userIds));
   }
@@ -157,12 +166,28 @@ class SqliteStore implements contract.Store {
     return this.#read((reader) => directory.listDomains(reader, page));
   }
 
-  updateDomain(input: { name: string; catchAllMailboxId: number | null }) {
+  updateDomain(input: contract.DomainChange) {
     return this.#parts.writer.call("updateDomain", input);
   }
 
   removeDomain(input: { name: string; nowMs: number }) {
     return this.#parts.writer.call("removeDomain", input);
+  }
+
+  addSenderRule(input: contract.NewSenderRule) {
+    return this.#parts.writer.call("addSenderRule", input);
+  }
+
+  removeSenderRule(input: { action: contract.RuleAction; value: string }) {
+    return this.#parts.writer.call("removeSenderRule", input);
+  }
+
+  async listSenderRules(page: contract.Page & { action?: contract.RuleAction }) {
+    return this.#read((reader) => listSenderRules(reader, page));
+  }
+
+  async senderPolicy(sinceRevision: number) {
+    return this.#read((reader) => senderPolicy(reader, sinceRevision));
   }
 
   expireMailboxes(input: { nowMs: number; reserveMs: number; limit: number }) {

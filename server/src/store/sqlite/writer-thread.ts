@@ -195,9 +195,9 @@ export class WriterThread implements AsyncDisposable {
 
 /** Only what the contract names crosses over, and bytes that can be transferred whole. */
 function asSent(mail: NewMail): NewMail {
-  const { raw, envelopeFrom, mailFrom, subject, content, receivedAtMs, defects, recipients } = mail;
+  const { raw, envelopeFrom, mailFrom, subject, content, receivedAtMs, defects, origin, recipients } = mail;
   const whole = raw.length === raw.buffer.byteLength ? raw : new Uint8Array(raw);
-  return { raw: whole, envelopeFrom, mailFrom, subject, content, receivedAtMs, defects, recipients };
+  return { raw: whole, envelopeFrom, mailFrom, subject, content, receivedAtMs, defects, origin, recipients };
 }
 
 function committedMail(recipients: readonly NewMailRecipient[], ids: GivenIds): CommittedMail {
