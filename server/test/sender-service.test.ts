@@ -160,15 +160,19 @@ describe("who sent it, by a server and a DNS of its own", () => {
 
   test("a DNS that hangs delays no 250, and the result is temperror within 5 s", async () => {
     dns.isSilent = true;
+    const startedMs = performance.now();
     for (let i = 0; i < 3; i++) {
-      const startedMs = performance.now();
+      const sentMs = performance.now();
       assert.equal((await send(`d${i}.example`)).code, 250);
-      const tookMs = performance.now() - startedMs;
+      const tookMs = performance.now() - sentMs;
       assert.ok(tookMs < promptMs, `250 took ${tookMs} ms`);
-      const { authentication } = await checked();
-      const knownMs = performance.now() - startedMs;
-      assert.deepEqual([authentication.dmarc.result, authentication.spf.result], ["temperror", "temperror"]);
-      assert.ok(knownMs < 5000 + tookMs, `the result took ${knownMs} ms`);
     }
+    const lastMs = performance.now();
+    for (const id of [count - 2, count - 1, count]) {
+      const { authentication } = await checked(id);
+      assert.deepEqual([authentication.dmarc.result, authentication.spf.result], ["temperror", "temperror"]);
+    }
+    const knownMs = performance.now() - lastMs;
+    assert.ok(knownMs < 5000, `the results took ${knownMs} ms, ${performance.now() - startedMs} ms in all`);
   });
 });
