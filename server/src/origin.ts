@@ -13,6 +13,11 @@ export interface Origin {
   transmission: Transmission;
 }
 
+/** True where the client speaks for whoever sent the mail to it, so that its own address says nothing about the sender. */
+export function isPosted({ transmission }: Origin): boolean {
+  return transmission === "HTTP" || transmission === "HTTPS";
+}
+
 /** What is known of a mail when a recipient is named. */
 export interface Envelope {
   /** Canonical sender; "" for the null reverse-path. */

@@ -1,6 +1,6 @@
 import type { Address } from "../address.ts";
 import { isPublicAddress } from "../network.ts";
-import type { Envelope, Origin } from "../origin.ts";
+import { isPosted, type Envelope, type Origin } from "../origin.ts";
 import type { SenderDesk } from "../sender/sender.ts";
 import type { Greylist } from "./greylist.ts";
 import type { SenderPolicies } from "./sender-policy.ts";
@@ -45,7 +45,7 @@ export class Admission {
   objection(envelope: Envelope, to: Address): Promise<"listed" | "greylisted" | null> | null {
     const { policies, greylist, blockLists } = this.#options;
     const { origin } = envelope;
-    if (origin === null || (blockLists === null && !greylist.isOn)) return null;
+    if (origin === null || isPosted(origin) || (blockLists === null && !greylist.isOn)) return null;
     if (!isPublicAddress(origin.ip) || policies.standingOf(envelope) === "allowed") return null;
     return this.#ask(origin.ip, envelope.from, to.text);
   }
