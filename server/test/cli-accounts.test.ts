@@ -174,6 +174,7 @@ describe("users, keys, aliases and domains at the command line", () => {
       name: "new.test",
       temp: true,
       catch_all: "bob@mails.test",
+      dmarc: "accept",
     });
     const find = async (): Promise<unknown> => {
       const domains = await json<{ name: string; temp: boolean; catch_all: string | null }[]>("domain list");
@@ -182,10 +183,27 @@ describe("users, keys, aliases and domains at the command line", () => {
     assert.equal(await find(), "bob@mails.test");
     assert.match((await run("domain set new.test --no-catch-all")).stdout, /is refused/);
     assert.equal(await find(), null);
+    assert.deepEqual(await json("domain set new.test --dmarc mark"), { name: "new.test", dmarc: "mark" });
     assert.match(await failing("domain set no.test --no-catch-all"), /no\.test is not served here/);
     assert.match(await failing("domain remove mails.test"), /still has mailboxes/);
     assert.deepEqual(await json("domain remove new.test"), { removed: "new.test" });
     assert.equal(await find(), undefined);
+  });
+
+  test("senders are blocked and allowed in canonical form, listed, and taken off", async () => {
+    const values = { address: "Cat@Example.COM", domain: "B\u00fccher.example", network: "192.0.2.7/24" };
+    const canonical = { address: "cat@example.com", domain: "xn--bcher-kva.example", network: "192.0.2.0/24" };
+    for (const kind of ["address", "domain", "network"] as const) {
+      const value = canonical[kind];
+      assert.deepEqual(await json(`block add ${values[kind]}`), { action: "block", kind, value });
+    }
+    await json("allow add 2001:DB8::1");
+    assert.match(await failing("block add cat@example.com"), /cat@example\.com: Value is already on this list/);
+    const list = async (name: string): Promise<string[]> =>
+      (await json<{ value: string }[]>(`${name} list`)).map(({ value }) => value);
+    assert.deepEqual([await list("block"), await list("allow")], [Object.values(canonical), ["2001:db8::1/128"]]);
+    assert.deepEqual(await json("block remove 192.0.2.0/24"), { removed: "192.0.2.0/24" });
+    assert.match(await failing("allow remove cat@example.com"), /is not on the list/);
   });
 
   test("key add prints the key alone, for scripts", async () => {

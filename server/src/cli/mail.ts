@@ -110,11 +110,11 @@ async function show({ store, config, out }: StoreSession, id: number, userAddres
 From      ${oneLine(details.mail_from, 400)}
 To        ${details.mail_to}
 Sender    ${mail.envelopeFrom === "" ? "<>" : oneLine(mail.envelopeFrom, 400)}
-Client    ${clientText(mail)}
-Checks    ${checksText(mail)}
 Subject   ${oneLine(details.subject, 1000)}
 Received  ${details.received_at} ${config.time_zone}
 Size      ${sizeText(mail.sizeBytes)}
+Client    ${clientText(mail)}
+Checks    ${checksText(mail)}
 ${defects}
 ${manyLines(details.content)}
 `,
