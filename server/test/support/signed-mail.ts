@@ -26,7 +26,9 @@ export class SigningDomain {
   }
 
   async sign(mail: Buffer): Promise<Buffer> {
-    const { signatures } = await dkimSign(mail, { signingDomain: this.name, selector, privateKey: this.#privateKey });
+    const key = { signingDomain: this.name, selector, privateKey: this.#privateKey };
+    // Its types ask for the key itself, and the function for a list of them.
+    const { signatures } = await dkimSign(mail, { ...key, signatureData: [key] });
     return Buffer.concat([Buffer.from(signatures), mail]);
   }
 
