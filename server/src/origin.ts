@@ -13,9 +13,9 @@ export interface Origin {
   transmission: Transmission;
 }
 
-/** True where the client speaks for whoever sent the mail to it, so that its own address says nothing about the sender. */
-export function isPosted({ transmission }: Origin): boolean {
-  return transmission === "HTTP" || transmission === "HTTPS";
+/** True where the client hands on what somebody sent to it, so that its own address says nothing about the sender. */
+export function isHandedOn({ transmission }: Origin): boolean {
+  return !transmission.includes("SMTP");
 }
 
 /** What is known of a mail when a recipient is named. */

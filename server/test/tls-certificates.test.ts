@@ -10,7 +10,7 @@ import { CertificateFault } from "../src/tls/certificate-fault.ts";
 import type { Certificates } from "../src/tls/certificates.ts";
 import { skipWithoutOpenssl, writePair, type PemPair } from "./support/certificate-maker.ts";
 import { SmtpClient } from "./support/smtp-client.ts";
-import { MemoryIntake, openDoor, secureFreePort } from "./support/smtp-door.ts";
+import { freePort, MemoryIntake, openDoor, portOf, secureFreePort } from "./support/smtp-door.ts";
 import { fingerprintOf, TlsPlace } from "./support/tls-place.ts";
 import { until } from "./support/until.ts";
 
@@ -19,8 +19,8 @@ const skip = skipWithoutOpenssl();
 
 /** A door on these certificates, and what it serves. */
 async function serve(encryption: Certificates) {
-  const door = await openDoor(new MemoryIntake(), { encryption, listeners: [secureFreePort] });
-  const port = door.address.port;
+  const door = await openDoor(new MemoryIntake(), { encryption, listeners: [freePort, secureFreePort] });
+  const port = portOf(door, 1);
   /** Fingerprint of the certificate that a client gets who asks for this name; nobody's name is none. */
   const served = async (servername = "", options: ConnectionOptions = {}): Promise<string> => {
     await using client = await SmtpClient.connectTls(port, { servername, ...options });

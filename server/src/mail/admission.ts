@@ -1,6 +1,6 @@
 import type { Address } from "../address.ts";
 import { isPublicAddress } from "../network.ts";
-import { isPosted, type Envelope, type Origin } from "../origin.ts";
+import { isHandedOn, type Envelope, type Origin } from "../origin.ts";
 import type { SenderDesk } from "../sender/sender.ts";
 import type { Greylist } from "./greylist.ts";
 import type { SenderPolicies } from "./sender-policy.ts";
@@ -29,8 +29,8 @@ export class Admission {
   }
 
   /** Starts looking a client up, so that the answer is there when it is asked for. */
-  expect({ ip }: Origin): void {
-    if (this.#options.blockLists !== null && isPublicAddress(ip)) void this.#lookUp(ip);
+  expect(origin: Origin): void {
+    if (this.#options.blockLists !== null && isSender(origin)) void this.#lookUp(origin.ip);
   }
 
   /** True when the operator has blocked this sender. */
@@ -45,8 +45,8 @@ export class Admission {
   objection(envelope: Envelope, to: Address): Promise<"listed" | "greylisted" | null> | null {
     const { policies, greylist, blockLists } = this.#options;
     const { origin } = envelope;
-    if (origin === null || isPosted(origin) || (blockLists === null && !greylist.isOn)) return null;
-    if (!isPublicAddress(origin.ip) || policies.standingOf(envelope) === "allowed") return null;
+    if (origin === null || (blockLists === null && !greylist.isOn)) return null;
+    if (!isSender(origin) || policies.standingOf(envelope) === "allowed") return null;
     return this.#ask(origin.ip, envelope.from, to.text);
   }
 
@@ -66,4 +66,9 @@ export class Admission {
     if (this.#listings.size > maxListings && !oldest.done) this.#listings.delete(oldest.value);
     return isListed;
   }
+}
+
+/** Whether the client may be a stranger's own mail server. */
+function isSender(origin: Origin): boolean {
+  return !isHandedOn(origin) && isPublicAddress(origin.ip);
 }

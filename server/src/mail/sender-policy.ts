@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "../log.ts";
 import { NetworkSet } from "../network.ts";
-import type { Envelope } from "../origin.ts";
+import { isHandedOn, type Envelope } from "../origin.ts";
 import type { DmarcPolicy, RuleAction, RuleKind, SenderPolicy, Store } from "../store/store.ts";
 
 /** How the operator's lists see a sender. Who is on both is allowed. */
@@ -40,8 +40,9 @@ export class SenderPolicies implements AsyncDisposable {
   /** Mail of a program of this machine is nobody's but the operator's: it is on no list. */
   standingOf({ from, origin }: Envelope): Standing {
     if ((this.#allowed === null && this.#blocked === null) || origin === null) return "unlisted";
-    if (this.#allowed?.has(from, origin.ip)) return "allowed";
-    return this.#blocked?.has(from, origin.ip) ? "blocked" : "unlisted";
+    const ip = isHandedOn(origin) ? "" : origin.ip;
+    if (this.#allowed?.has(from, ip)) return "allowed";
+    return this.#blocked?.has(from, ip) ? "blocked" : "unlisted";
   }
 
   /** What the domain of a recipient does with mail that fails DMARC. */

@@ -1,7 +1,7 @@
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { isPublicAddress } from "../network.ts";
-import { isPosted, type Envelope } from "../origin.ts";
+import { isHandedOn, type Envelope } from "../origin.ts";
 import type { Authentication, SenderDesk } from "../sender/sender.ts";
 import type { CommittedMail, NewMailRecipient, SenderRecord, Store } from "../store/store.ts";
 import type { SenderPolicies } from "./sender-policy.ts";
@@ -44,7 +44,7 @@ export class SenderResults implements AsyncDisposable {
   /** Starts a check where there is something to check; `raw` is copied before this returns. */
   begin({ from, origin }: Envelope, raw: Uint8Array): SenderCheck | null {
     const { desk, checks, metrics } = this.#options;
-    if (origin === null || isPosted(origin) || checks === "off") return null;
+    if (origin === null || isHandedOn(origin) || checks === "off") return null;
     if (checks === "public" && !isPublicAddress(origin.ip)) return null;
     const check = desk.check({ raw, envelopeFrom: from, ip: origin.ip, helo: origin.helo });
     if (check === null) metrics.senderChecks.inc({ dmarc: "skipped" });

@@ -226,9 +226,7 @@ export interface StoredMail extends MailRecord {
   raw: Uint8Array;
 }
 
-export interface MailDetails extends MailRecord {
-  envelopeFrom: string;
-  defects: string[];
+export interface MailDetails extends Omit<StoredMail, "raw"> {
   /** Bytes of the raw mail. */
   sizeBytes: number;
   origin: Origin | null;
