@@ -166,7 +166,7 @@ describe("SMTP under TLS", { skip }, async () => {
   test("a handshake that never comes, or drips, is cut, and counted", async () => {
     const outcomes: HandshakeOutcome[] = [];
     const metrics = metricsOf(outcomes);
-    await using door = await open(new MemoryIntake(to), { metrics, limits: { idleTimeoutMs: 300 } });
+    await using door = await open(new MemoryIntake(to), { metrics, limits: { idleTimeoutMs: 1000 } });
     await using silent = await SmtpClient.ready(door.address.port);
     assert.equal((await silent.command("STARTTLS")).code, 220);
     const dripping = connect(implicitPort(door), "127.0.0.1");
@@ -174,8 +174,8 @@ describe("SMTP under TLS", { skip }, async () => {
     // The start of a ClientHello that says it is 512 bytes long.
     const hello = Buffer.concat([Buffer.of(22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3), Buffer.alloc(512)]);
     let sent = 0;
-    const drip = setInterval(() => dripping.write(hello.subarray(sent, ++sent)), 10);
-    await once(dripping.resume(), "close");
+    const drip = setInterval(() => dripping.write(hello.subarray(sent, ++sent)), 10).unref();
+    await once(dripping.resume().unref(), "close");
     clearInterval(drip);
     assert.equal(await silent.drained(), "");
     await until("both are gone", () => door.connectionCount === 0);
