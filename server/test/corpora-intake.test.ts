@@ -55,7 +55,7 @@ describe(
       t.diagnostic(`99th percentile of what the server holds its event loop up: ${delayP99Ms.toFixed(1)} ms`);
       assert.deepEqual(unexpected, []);
       assert.ok(files.length > 250, `only ${files.length} mails`);
-      assert.deepEqual(listed.map((mail) => mail.mail_to).toSorted(), expected.map(({ to }) => to).toSorted());
+      assert.deepEqual(listed.map((mail) => mail.mailTo).toSorted(), expected.map(({ to }) => to).toSorted());
       assert.deepEqual(await findDifferences(dataDir, ann, expected), []);
       assert.ok(delayP99Ms < maxDelayMs, `the event loop was held up for ${delayP99Ms} ms at the 99th percentile`);
     });

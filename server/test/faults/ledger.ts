@@ -2,17 +2,22 @@ import { hash } from "node:crypto";
 import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
 
 /**
- * What a sender knows about a mail: `begun` never had its final dot handed to the kernel, `unknown` had, but no reply
- * was seen; so had one that was answered 4yz, which promises nothing.
+ * What a sender knows about one try to hand a mail over: `begun` never had its final dot handed to the kernel, `unknown`
+ * had, but no reply was seen; so had one that was answered 4yz, which promises nothing.
  */
-export type MailState = "begun" | "unknown" | "acknowledged" | "refused";
+export type AttemptState = "begun" | "unknown" | "acknowledged" | "refused";
 
+export interface Attempt {
+  /** Recipients that were accepted; empty before the final dot. */
+  recipients: readonly string[];
+  state: AttemptState;
+}
+
+/** One mail and every try to hand it over. */
 export interface LedgerEntry {
   token: string;
   sha256: string;
-  /** Recipients that were accepted; empty before the final dot. */
-  recipients: readonly string[];
-  state: MailState;
+  attempts: readonly Attempt[];
 }
 
 type LedgerLine =
@@ -24,12 +29,14 @@ type LedgerLine =
 export class Ledger implements Disposable {
   readonly path: string;
   readonly #file: number;
+  #isClosed = false;
 
   constructor(path: string) {
     this.path = path;
     this.#file = openSync(path, "a");
   }
 
+  /** A try begins; a mail that is sent again has one more of them. */
   begin(token: string, raw: Uint8Array): void {
     this.#write({ event: "begun", token, sha256: sha256(raw) });
   }
@@ -44,8 +51,15 @@ export class Ledger implements Disposable {
     this.#write({ event: "answered", token, reply });
   }
 
-  [Symbol.dispose](): void {
+  /** Returns once everything written so far is on disk. */
+  sync(): void {
     fsyncSync(this.#file);
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.sync();
     closeSync(this.#file);
   }
 
@@ -56,12 +70,19 @@ export class Ledger implements Disposable {
 
 /** Reads a ledger back from its file. */
 export function readLedger(path: string): Map<string, LedgerEntry> {
-  const entries = new Map<string, LedgerEntry>();
+  const entries = new Map<string, { token: string; sha256: string; attempts: Attempt[] }>();
   for (const text of readFileSync(path, "utf8").split("\n")) {
     if (text === "") continue;
     const line = JSON.parse(text) as LedgerLine;
-    const entry = entries.get(line.token) ?? { token: line.token, sha256: "", recipients: [], state: "begun" as const };
-    entries.set(line.token, follow(entry, line));
+    const entry = entries.get(line.token) ?? { token: line.token, sha256: "", attempts: [] };
+    entries.set(line.token, entry);
+    if (line.event === "begun") {
+      entry.sha256 = line.sha256;
+      entry.attempts.push({ recipients: [], state: "begun" });
+    } else {
+      const last = entry.attempts.at(-1);
+      if (last !== undefined) entry.attempts[entry.attempts.length - 1] = follow(last, line);
+    }
   }
   return entries;
 }
@@ -71,10 +92,9 @@ export function sha256(bytes: Uint8Array): string {
   return hash("sha256", bytes, "hex");
 }
 
-function follow(entry: LedgerEntry, line: LedgerLine): LedgerEntry {
-  if (line.event === "begun") return { ...entry, sha256: line.sha256 };
-  if (line.event === "dotted") return { ...entry, recipients: line.recipients, state: "unknown" };
-  if (line.reply.startsWith("250 ")) return { ...entry, state: "acknowledged" };
+function follow(attempt: Attempt, line: Exclude<LedgerLine, { event: "begun" }>): Attempt {
+  if (line.event === "dotted") return { recipients: line.recipients, state: "unknown" };
+  if (line.reply.startsWith("250 ")) return { ...attempt, state: "acknowledged" };
   // A mail that a failed sync answered 451 may be there after a restart; the sender will try again.
-  return line.reply.startsWith("5") || entry.state === "begun" ? { ...entry, state: "refused" } : entry;
+  return line.reply.startsWith("5") || attempt.state === "begun" ? { ...attempt, state: "refused" } : attempt;
 }

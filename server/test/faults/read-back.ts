@@ -1,11 +1,21 @@
-import type { SeedMail, SeedMailList } from "@catmails/client";
-import { sha256 } from "./ledger.ts";
+import { DatabaseSync } from "node:sqlite";
+import { join } from "node:path";
+import type { SeedMailList } from "@catmails/client";
 import { openStore, type Resident } from "./household.ts";
+import { sha256 } from "./ledger.ts";
 import type { FoundMail } from "./verdict.ts";
 
+/** A mail as the API listed it, with its text as a hash. */
+export interface ListedMail {
+  id: number;
+  subject: string;
+  mailTo: string;
+  contentSha256: string;
+}
+
 /** Every mail of a resident's mailboxes through the documented call, oldest first, page after page by `since`. */
-export async function listThroughApi(api: string, resident: Resident): Promise<SeedMail[]> {
-  const all: SeedMail[] = [];
+export async function listThroughApi(api: string, resident: Resident): Promise<ListedMail[]> {
+  const all: ListedMail[] = [];
   for (;;) {
     const query = new URLSearchParams({
       mail: resident.addresses.join(","),
@@ -18,14 +28,16 @@ export async function listThroughApi(api: string, resident: Resident): Promise<S
     const page = (await response.json()) as SeedMailList;
     if (response.status !== 200) throw new Error(`${response.status}: ${JSON.stringify(page)}`);
     if (page.count === 0) return all;
-    all.push(...page.data.toReversed());
+    for (const { id, subject, mail_to: mailTo, content } of page.data.toReversed()) {
+      all.push({ id, subject, mailTo, contentSha256: sha256(Buffer.from(content)) });
+    }
   }
 }
 
 /** Every mail in the store with its raw bytes, and what is wrong with how the API had listed them before. */
 export async function readBack(
   dataDir: string,
-  residents: readonly { resident: Resident; listed: readonly SeedMail[] }[],
+  residents: readonly { resident: Resident; listed: readonly ListedMail[] }[],
 ): Promise<{ found: FoundMail[]; faults: string[] }> {
   await using store = await openStore(dataDir);
   const found: FoundMail[] = [];
@@ -44,7 +56,9 @@ export async function readBack(
         faults.push(`${resident.address} ${id}: ${mail === null ? "not stored" : "not listed"}`);
         continue;
       }
-      const same = shown.subject === mail.subject && shown.mail_to === mail.mailTo && shown.content === mail.content;
+      const contentSha256 = sha256(Buffer.from(mail.content));
+      const same =
+        shown.subject === mail.subject && shown.mailTo === mail.mailTo && shown.contentSha256 === contentSha256;
       if (!same) faults.push(`${resident.address} ${id}: listed differently than stored`);
       const raw = Buffer.from(mail.raw);
       if (!raw.includes(mail.subject)) faults.push(`${resident.address} ${id}: subject and raw belong to two mails`);
@@ -52,4 +66,11 @@ export async function readBack(
     }
   }
   return { found, faults };
+}
+
+/** What SQLite itself has to say against the database of a data directory; empty when it is sound. */
+export function integrityFaults(dataDir: string): string[] {
+  using database = new DatabaseSync(join(dataDir, "catmails.db"), { readOnly: true });
+  const rows = database.prepare("PRAGMA integrity_check").all();
+  return rows.map((row) => String(row["integrity_check"])).filter((text) => text !== "ok");
 }

@@ -26,10 +26,10 @@ export function directoryFor(t: TestContext): string {
 }
 
 /**
- * A new directory on a disk rather than in memory, where a sync means something: in `FAULTS_DIR`, else in the system's
- * directory for temporary files, else in `/var/tmp`.
+ * A new directory on a disk rather than in memory, where a sync means something: in `parent`, else in `FAULTS_DIR`, else
+ * in the system's directory for temporary files, else in `/var/tmp`.
  */
-export function realDiskDirectory(): TemporaryDirectory {
-  const candidates = [process.env["FAULTS_DIR"], tmpdir(), "/var/tmp"].filter((path) => path !== undefined);
+export function realDiskDirectory(parent = process.env["FAULTS_DIR"]): TemporaryDirectory {
+  const candidates = [parent, tmpdir(), "/var/tmp"].filter((path) => path !== undefined);
   return new TemporaryDirectory(candidates.find((path) => statfsSync(path).type !== tmpfsMagic));
 }

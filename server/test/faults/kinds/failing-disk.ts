@@ -1,0 +1,91 @@
+import type { Fault, Trial } from "../fault.ts";
+import { addFindings, describeFindings, noFindings, type Findings } from "../findings.ts";
+import { hastyService } from "../hasty-entry.ts";
+import { Rig } from "../rig.ts";
+import { canTrace, straceCommand } from "../strace-file.ts";
+import { syncCalls } from "../sync-trace.ts";
+
+const patienceMs = 30_000;
+const mailsAfterwards = 200;
+
+/** Syncs that fail for a moment. */
+export const failingSyncs: Fault = failingDisk({
+  name: "sync-error",
+  about: "`fsync` and `fdatasync` return EIO for a moment, then a kill",
+  calls: "fsync,fdatasync",
+  error: "EIO",
+  // Counted from the writer's first call on, of which the start makes a few.
+  first: [15, 40],
+  many: [1, 8],
+});
+
+/** Writes that fail for a moment. */
+export const failingWrites: Fault = failingDisk({
+  name: "write-error",
+  about: "`pwrite64` returns ENOSPC for a moment, then a kill",
+  calls: "pwrite64",
+  error: "ENOSPC",
+  first: [300, 1500],
+  many: [1, 60],
+});
+
+interface FailingCalls {
+  name: string;
+  about: string;
+  calls: string;
+  error: string;
+  /** Which call of a thread is the first that fails, and how many do: from, to. */
+  first: readonly [number, number];
+  many: readonly [number, number];
+}
+
+function failingDisk(failing: FailingCalls): Fault {
+  const { name, about } = failing;
+  return {
+    name,
+    about,
+    obstacle: () => (canTrace() ? null : "strace is not installed, or may not trace here"),
+    times: (cycles) => Math.max(1, Math.round(cycles / 20)),
+    inflict: (trial) => failForAMoment(trial, failing),
+    control: {
+      about: "a server that says 250 whatever the disk says",
+      inflict: (trial) => failForAMoment({ ...trial, times: 1 }, failing, hastyService),
+    },
+  };
+}
+
+async function failForAMoment(trial: Trial, failing: FailingCalls, entry?: string): Promise<Findings> {
+  const sum = noFindings();
+  for (let done = 0; done < trial.times && !trial.signal.aborted; done++) {
+    await using rig = await Rig.make(trial);
+    const broken = await failOnce(rig, failing, entry);
+    const findings = await rig.judge();
+    findings.broken.push(...broken);
+    trial.say(`${failing.name} ${done + 1} of ${trial.times}: ${describeFindings(findings)}`);
+    addFindings(sum, { ...findings, times: 1 });
+  }
+  return sum;
+}
+
+async function failOnce(rig: Rig, failing: FailingCalls, entry?: string): Promise<string[]> {
+  const { random } = rig;
+  const first = random.integer(...failing.first);
+  const last = first + random.integer(...failing.many) - 1;
+  const inject = `inject=${failing.calls}:error=${failing.error}:when=${first}..${last}`;
+  const under = straceCommand(syncCalls, "/dev/null", ["-e", inject]);
+  await using service = await rig.serve({ under, ...(entry === undefined ? {} : { entry }) });
+  const load = rig.load(service);
+  const broken: string[] = [];
+  if (entry !== undefined) {
+    // It hides what the disk said, so there is nothing to wait for but mail enough to be over the moment.
+    await load.reaches(({ acknowledged }) => acknowledged >= 1500, patienceMs);
+  } else if (!(await load.reaches(({ delayed }) => delayed > 0, patienceMs))) {
+    broken.push(`no mail was answered 4yz: the disk never failed (${inject})`);
+  } else {
+    const { acknowledged } = load;
+    const isServing = await load.reaches((now) => now.acknowledged >= acknowledged + mailsAfterwards, patienceMs);
+    if (!isServing) broken.push("mail was not taken again once the disk worked again");
+  }
+  await rig.kill(service, load);
+  return broken;
+}

@@ -1,0 +1,163 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { projectRoot } from "../../support/project-files.ts";
+import { serviceEnvironment } from "../../support/service-process.ts";
+import { realDiskDirectory } from "../../support/temporary-directory.ts";
+import type { Fault, Trial } from "../fault.ts";
+import { noFindings, type Findings } from "../findings.ts";
+import { openStore } from "../household.ts";
+import { sha256 } from "../ledger.ts";
+import { integrityFaults } from "../read-back.ts";
+import { canTrace } from "../strace-file.ts";
+
+const migrations = join(projectRoot, "server/src/store/sqlite/migrations");
+const program = join(projectRoot, "server/bin/catmails.mjs");
+const carelessMigration = join(import.meta.dirname, "../careless-migration.ts");
+/** Everything that changes a file, or makes a change last. */
+const changes = ["pwrite64", "ftruncate", "fallocate", "fsync", "fdatasync", "unlink"];
+const mailsBefore = 20;
+/** From so many cycles on a migration is killed at every call; in a shorter run at some of them. */
+const everyCallFrom = 40;
+/** Calls from one to the next kill of a short run, at most. */
+const longStride = 20;
+const firstVersion = 1;
+/** `catM`: says that a database is ours. */
+const applicationId = 0x6361744d;
+
+/** A migration is killed at every call that changes something on disk; the next start has to complete it. */
+export const halfMigration: Fault = {
+  name: "migration",
+  about: "a migration is killed at each of its writes and syncs, also while a second process does the same",
+  obstacle: () => (canTrace() ? null : "strace is not installed, or may not trace here"),
+  times: (cycles) => (cycles < everyCallFrom ? 8 : Infinity),
+  inflict: (trial) => killAtEachCall(trial, [program, "migrate"]),
+  control: {
+    about: "the same statements without a transaction",
+    inflict: (trial) => killAtEachCall({ ...trial, times: 8 }, [carelessMigration]),
+  },
+};
+
+async function killAtEachCall(trial: Trial, command: readonly string[]): Promise<Findings> {
+  const sum = noFindings();
+  for (const version of oldVersions()) {
+    const before = sum.times;
+    for (const name of changes) await killAtEach(name, { trial, command, version, sum });
+    trial.say(`migration from version ${version}: killed ${sum.times - before} times`);
+    if (sum.times === before && !trial.signal.aborted) sum.broken.push("the migration was never killed");
+  }
+  return sum;
+}
+
+interface Migration {
+  trial: Trial;
+  command: readonly string[];
+  version: number;
+  sum: Findings;
+}
+
+/** Kills a migration at its first, second, … call of a kind, until it has no such call any more. */
+async function killAtEach(name: string, { trial, command, version, sum }: Migration): Promise<void> {
+  const isShort = Number.isFinite(trial.times);
+  for (let call = 1; !trial.signal.aborted; call += isShort ? trial.random.integer(1, longStride) : 1) {
+    using directory = realDiskDirectory(trial.parent);
+    const dataDir = join(directory.path, "data");
+    const mails = makeOldDatabase(dataDir, version);
+    const company = trial.random.chance(0.3) ? run([process.execPath, program, "migrate"], dataDir) : null;
+    const killed = await run([...straceKill(name, call), process.execPath, ...command], dataDir);
+    const beside = await company;
+    const where = `from version ${version}, at ${name} ${call}`;
+    if (beside !== null && beside.code !== 0) sum.broken.push(`${where}: a second process failed: ${beside.text}`);
+    sum.broken.push(...(await faultsAfter(dataDir, mails)).map((fault) => `${where}: ${fault}`));
+    if (killed.code === 0) return;
+    sum.times++;
+  }
+}
+
+/** Calls are counted for each thread; one thread does the migration. */
+function straceKill(name: string, call: number): string[] {
+  // Not with --seccomp-bpf: strace then delivers no signal.
+  return ["strace", "-f", "-e", `trace=${name}`, "-e", `inject=${name}:signal=KILL:when=${call}`, "-o", "/dev/null"];
+}
+
+interface Ended {
+  code: number | null;
+  text: string;
+}
+
+async function run([name = "", ...args]: readonly string[], dataDir: string): Promise<Ended> {
+  const child = spawn(name, args, { stdio: ["ignore", "ignore", "pipe"], env: serviceEnvironment(dataDir) });
+  let text = "";
+  child.stderr.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+  const [code] = (await once(child, "close")) as [number | null];
+  return { code, text };
+}
+
+/** The database is opened as a start opens it: it has the newest schema and all that was in it. */
+async function faultsAfter(dataDir: string, mails: readonly string[]): Promise<string[]> {
+  try {
+    await using store = await openStore(dataDir);
+    const { schemaVersion } = await store.check();
+    const faults = schemaVersion === migrationFiles().length ? [] : [`left at schema ${schemaVersion}`];
+    for (const [index, hash] of mails.entries()) {
+      const mail = await store.readMail({ userId: 1, id: index + 1, mailboxIds: null, nowMs: Date.now() });
+      if (mail === null || sha256(mail.raw) !== hash) faults.push(`mail ${index + 1} is not what it was`);
+    }
+    return [...faults, ...integrityFaults(dataDir)];
+  } catch (error) {
+    return [`could not be opened: ${String(error)}`];
+  }
+}
+
+/** Schema versions that somebody may come from; 0 is a database that is not there yet. */
+function oldVersions(): number[] {
+  return migrationFiles().map((_, version) => version);
+}
+
+function migrationFiles(): string[] {
+  return readdirSync(migrations)
+    .filter((name) => name.endsWith(".sql"))
+    .sort();
+}
+
+/** A database as the program of that version left it, with mails in it; answers the hashes of their raw bytes. */
+function makeOldDatabase(dataDir: string, version: number): string[] {
+  rmSync(dataDir, { recursive: true, force: true });
+  if (version < firstVersion) return [];
+  mkdirSync(dataDir, { mode: 0o700 });
+  using database = new DatabaseSync(join(dataDir, "catmails.db"));
+  database.exec("PRAGMA journal_mode = WAL");
+  const [first = "", ...others] = migrationFiles().slice(0, version);
+  const apply = (name: string): void => database.exec(readFileSync(join(migrations, name), "utf8"));
+  apply(first);
+  const hashes = fillFirstSchema(database);
+  others.forEach(apply);
+  database.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${version}`);
+  return hashes;
+}
+
+/** Mails as the first schema holds them, which is published and never changes. */
+function fillFirstSchema(database: DatabaseSync): string[] {
+  database.exec(`
+    INSERT INTO user (id, last_mail_id, mail_count, used_bytes, created_at) VALUES (1, ${mailsBefore}, ${mailsBefore}, 0, 0);
+    INSERT INTO domain (id, name, allows_temp, created_at) VALUES (1, 'mails.localhost', 0, 0);
+    INSERT INTO alias (id, user_id, domain_id, address, is_main, created_at)
+      VALUES (1, 1, 1, 'ann@mails.localhost', 1, 0)`);
+  const message = database.prepare(
+    "INSERT INTO message (id, subject, mail_from, envelope_from, content, defects) VALUES (?, ?, '', '', 'text', '[]')",
+  );
+  const raw = database.prepare("INSERT INTO raw (message_id, bytes) VALUES (?, ?)");
+  const mail = database.prepare(
+    "INSERT INTO mail (user_id, id, mailbox_id, message_id, received_at, size) VALUES (1, ?, 1, ?, 0, ?)",
+  );
+  return Array.from({ length: mailsBefore }, (_, index) => {
+    const id = index + 1;
+    const bytes = Buffer.from(`Subject: mail ${id}\r\n\r\n${"text ".repeat(id * 100)}\r\n`);
+    message.run(id, `mail ${id}`);
+    raw.run(id, bytes);
+    mail.run(id, id, bytes.length);
+    return sha256(bytes);
+  });
+}
