@@ -4,6 +4,8 @@ import { allFaults } from "./kinds/all-faults.ts";
 import type { Fault } from "./fault.ts";
 
 export interface TortureOptions {
+  /** The command that does the same again. */
+  command: string;
   faults: readonly Fault[];
   cycles: number;
   seed: number;
@@ -42,10 +44,14 @@ export function parseOptions(args: readonly string[]): TortureOptions | null {
   const names = values.only?.split(",");
   const unknown = names?.find((name) => allFaults.every((fault) => fault.name !== name));
   if (unknown !== undefined) throw new UsageError(`--only takes ${allFaults.map(({ name }) => name).join(", ")}`);
+  const cycles = count("cycles", values.cycles ?? "20");
+  const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : count("seed", values.seed);
+  const only = values.only === undefined ? "" : ` --only ${values.only}`;
   return {
+    command: `npm run torture -- --cycles ${cycles}${only} --seed ${seed}`,
     faults: allFaults.filter(({ name }) => names === undefined || names.includes(name)),
-    cycles: count("cycles", values.cycles ?? "20"),
-    seed: values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : count("seed", values.seed),
+    cycles,
+    seed,
     dir: values.dir === undefined ? undefined : resolve(values.dir),
     report: values.report === undefined ? undefined : resolve(values.report),
   };

@@ -20,8 +20,7 @@ async function torture(options: TortureOptions): Promise<number> {
     stop.abort();
   });
   const facts = `${new Date().toISOString()}, Node ${process.version}, Linux ${release()}, ${cpus().length} x ${cpus()[0]?.model ?? "unknown processor"}`;
-  const again = `npm run torture -- --cycles ${options.cycles} --seed ${options.seed}`;
-  say(`${facts}\n${again}\n`);
+  say(`${facts}\n${options.command}\n`);
   const random = new Random(options.seed);
   const outcomes: Outcome[] = [];
   for (const fault of options.faults) {
@@ -30,7 +29,7 @@ async function torture(options: TortureOptions): Promise<number> {
     outcomes.push(await runFault(fault, trial));
   }
   const minutes = ((performance.now() - startedMs) / 60_000).toFixed(1);
-  const table = `${printTable(outcomes)}\n\n${facts}; ${minutes} minutes; \`${again}\``;
+  const table = `${printTable(outcomes)}\n\n${facts}; ${minutes} minutes; \`${options.command}\``;
   say(`\n${table}`);
   if (options.report !== undefined) writeFileSync(options.report, `${table}\n`);
   const clean = isClean(outcomes);
