@@ -7,7 +7,7 @@ import { faultless } from "./faults/verdict.ts";
 import { Random } from "./support/random.ts";
 
 // The short form of `npm run torture`, which has more to say about each of them.
-const cycles = 6;
+const cycles = 3;
 
 for (const fault of allFaults) {
   describe(`${fault.name}: ${fault.about}`, { skip: fault.obstacle() ?? false }, () => {

@@ -17,6 +17,7 @@ export const failingSyncs: Fault = failingDisk({
   // Counted from the writer's first call on, of which the start makes a few.
   first: [15, 40],
   many: [1, 8],
+  soon: 6,
 });
 
 /** Writes that fail for a moment. */
@@ -27,6 +28,7 @@ export const failingWrites: Fault = failingDisk({
   error: "ENOSPC",
   first: [300, 1500],
   many: [1, 60],
+  soon: 100,
 });
 
 interface FailingCalls {
@@ -37,6 +39,8 @@ interface FailingCalls {
   /** Which call of a thread is the first that fails, and how many do: from, to. */
   first: readonly [number, number];
   many: readonly [number, number];
+  /** A call that comes with the first mails, and not before the server has started. */
+  soon: number;
 }
 
 function failingDisk(failing: FailingCalls): Fault {
@@ -49,16 +53,16 @@ function failingDisk(failing: FailingCalls): Fault {
     inflict: (trial) => failForAMoment(trial, failing),
     control: {
       about: "a server that says 250 whatever the disk says",
-      inflict: (trial) => failForAMoment({ ...trial, times: 1 }, failing, hastyService),
+      inflict: (trial) => failUnderHasty(trial, failing),
     },
   };
 }
 
-async function failForAMoment(trial: Trial, failing: FailingCalls, entry?: string): Promise<Findings> {
+async function failForAMoment(trial: Trial, failing: FailingCalls): Promise<Findings> {
   const sum = noFindings();
   for (let done = 0; done < trial.times && !trial.signal.aborted; done++) {
     await using rig = await Rig.make(trial);
-    const broken = await failOnce(rig, failing, entry);
+    const broken = await failOnce(rig, failing);
     const findings = await rig.judge();
     findings.broken.push(...broken);
     trial.say(`${failing.name} ${done + 1} of ${trial.times}: ${describeFindings(findings)}`);
@@ -67,25 +71,31 @@ async function failForAMoment(trial: Trial, failing: FailingCalls, entry?: strin
   return sum;
 }
 
-async function failOnce(rig: Rig, failing: FailingCalls, entry?: string): Promise<string[]> {
+async function failOnce(rig: Rig, failing: FailingCalls): Promise<string[]> {
   const { random } = rig;
   const first = random.integer(...failing.first);
-  const last = first + random.integer(...failing.many) - 1;
-  const inject = `inject=${failing.calls}:error=${failing.error}:when=${first}..${last}`;
-  const under = straceCommand(syncCalls, "/dev/null", ["-e", inject]);
-  await using service = await rig.serve({ under, ...(entry === undefined ? {} : { entry }) });
+  const inject = `inject=${failing.calls}:error=${failing.error}:when=${first}..${first + random.integer(...failing.many) - 1}`;
+  await using service = await rig.serve({ under: straceCommand(syncCalls, "/dev/null", ["-e", inject]) });
   const load = rig.load(service);
   const broken: string[] = [];
-  if (entry !== undefined) {
-    // It hides what the disk said, so there is nothing to wait for but mail enough to be over the moment.
-    await load.reaches(({ acknowledged }) => acknowledged >= 1500, patienceMs);
-  } else if (!(await load.reaches(({ delayed }) => delayed > 0, patienceMs))) {
+  if (!(await load.reaches(({ delayed }) => delayed > 0, patienceMs))) {
     broken.push(`no mail was answered 4yz: the disk never failed (${inject})`);
-  } else {
-    const { acknowledged } = load;
-    const isServing = await load.reaches((now) => now.acknowledged >= acknowledged + mailsAfterwards, patienceMs);
-    if (!isServing) broken.push("mail was not taken again once the disk worked again");
   }
+  const { acknowledged } = load;
+  const isServing = await load.reaches((now) => now.acknowledged >= acknowledged + mailsAfterwards, patienceMs);
+  if (!isServing) broken.push("mail was not taken again once the disk worked again");
   await rig.kill(service, load);
   return broken;
+}
+
+/** A server that hides what the disk says cannot be asked whether it failed, so here it fails for good and soon. */
+async function failUnderHasty(trial: Trial, failing: FailingCalls): Promise<Findings> {
+  await using rig = await Rig.make(trial);
+  const inject = `inject=${failing.calls}:error=${failing.error}:when=${failing.soon}+`;
+  const under = straceCommand(syncCalls, "/dev/null", ["-e", inject]);
+  await using service = await rig.serve({ under, entry: hastyService });
+  const load = rig.load(service);
+  await load.reaches(({ acknowledged }) => acknowledged >= 1500, patienceMs);
+  await rig.kill(service, load);
+  return await rig.judge();
 }

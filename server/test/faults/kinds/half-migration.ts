@@ -19,7 +19,8 @@ const carelessMigration = join(import.meta.dirname, "../careless-migration.ts");
 /** Everything that changes a file, or makes a change last. */
 const changes = ["pwrite64", "ftruncate", "fallocate", "fsync", "fdatasync", "unlink"];
 const mailsBefore = 20;
-/** From so many cycles on a migration is killed at every call; in a shorter run at some of them. */
+const mostChanges = ["pwrite64", "fsync"];
+/** From so many cycles on a migration is killed at every call; in a shorter run at some of most kinds. */
 const everyCallFrom = 40;
 /** Calls from one to the next kill of a short run, at most. */
 const longStride = 20;
@@ -32,11 +33,11 @@ export const halfMigration: Fault = {
   name: "migration",
   about: "a migration is killed at each of its writes and syncs, also while a second process does the same",
   obstacle: () => (canTrace() ? null : "strace is not installed, or may not trace here"),
-  times: (cycles) => (cycles < everyCallFrom ? 8 : Infinity),
+  times: (cycles) => (cycles < everyCallFrom ? 5 : Infinity),
   inflict: (trial) => killAtEachCall(trial, [program, "migrate"]),
   control: {
     about: "the same statements without a transaction",
-    inflict: (trial) => killAtEachCall({ ...trial, times: 8 }, [carelessMigration]),
+    inflict: (trial) => killAtEachCall({ ...trial, times: 5 }, [carelessMigration]),
   },
 };
 
@@ -44,7 +45,7 @@ async function killAtEachCall(trial: Trial, command: readonly string[]): Promise
   const sum = noFindings();
   for (const version of oldVersions()) {
     const before = sum.times;
-    for (const name of changes) await killAtEach(name, { trial, command, version, sum });
+    for (const name of isShort(trial) ? mostChanges : changes) await killAtEach(name, { trial, command, version, sum });
     trial.say(`migration from version ${version}: killed ${sum.times - before} times`);
     if (sum.times === before && !trial.signal.aborted) sum.broken.push("the migration was never killed");
   }
@@ -60,8 +61,7 @@ interface Migration {
 
 /** Kills a migration at its first, second, … call of a kind, until it has no such call any more. */
 async function killAtEach(name: string, { trial, command, version, sum }: Migration): Promise<void> {
-  const isShort = Number.isFinite(trial.times);
-  for (let call = 1; !trial.signal.aborted; call += isShort ? trial.random.integer(1, longStride) : 1) {
+  for (let call = 1; !trial.signal.aborted; call += isShort(trial) ? trial.random.integer(1, longStride) : 1) {
     using directory = realDiskDirectory(trial.parent);
     const dataDir = join(directory.path, "data");
     const mails = makeOldDatabase(dataDir, version);
@@ -75,6 +75,10 @@ async function killAtEach(name: string, { trial, command, version, sum }: Migrat
     // A second process may have been first, and there was nothing left to do.
     else if (company === null) return;
   }
+}
+
+function isShort({ times }: Trial): boolean {
+  return Number.isFinite(times);
 }
 
 /** Calls are counted for each thread; one thread does the migration. */

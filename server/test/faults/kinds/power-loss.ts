@@ -33,7 +33,9 @@ async function cutAgainAndAgain(trial: Trial, keepsItsWord: boolean): Promise<Fi
     const recording = await record(rig);
     if (!copiesBackWhileMailComes(recording.events)) sum.broken.push("the log was never copied back while mail came");
     const cuts = Math.min(cutsPerRecording, trial.times - done);
-    for (const [index, at] of moments(recording.events, rig.random, cuts).entries()) {
+    // The control is to lose mail, so it comes when there is some.
+    const from = keepsItsWord ? 0 : 0.5;
+    for (const [index, at] of moments(recording.events, { random: rig.random, cuts, from }).entries()) {
       if (trial.signal.aborted) break;
       const findings = await cutAndRecover(rig, recording, { at, keepsItsWord }).catch((error: unknown) => {
         // A database that cannot even be opened is a fault as well.
@@ -106,12 +108,16 @@ async function cutAndRecover(
   return rig.judgeCopy(recovered, new Map(entries.map((entry) => [entry.token, entry])));
 }
 
-/** Moments at random and, as many, close to the end of a sync, where the disk has just changed its mind. */
-function moments(events: readonly DiskEvent[], random: Random, count: number): number[] {
-  const syncs = events.filter(({ kind }) => kind === "sync").map(({ startedAt }) => startedAt);
+/** Moments from this share of the events on, at random and, as many, close to the end of a sync, where the disk has just changed its mind. */
+function moments(
+  events: readonly DiskEvent[],
+  { random, cuts, from }: { random: Random; cuts: number; from: number },
+): number[] {
   const last = events.at(-1)?.startedAt ?? 0;
-  return Array.from({ length: count }, (_, index) =>
-    index % 2 === 0 ? random.integer(1, last) : random.pick(syncs) + random.integer(-3, 5),
+  const first = Math.max(1, Math.floor(last * from));
+  const syncs = events.flatMap(({ kind, startedAt }) => (kind === "sync" && startedAt >= first ? startedAt : []));
+  return Array.from({ length: cuts }, (_, index) =>
+    index % 2 === 0 ? random.integer(first, last) : random.pick(syncs) + random.integer(-3, 5),
   );
 }
 
