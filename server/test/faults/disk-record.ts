@@ -1,3 +1,4 @@
+import { databaseName } from "../../src/store/sqlite/sqlite-store.ts";
 import { readTrace, replyOf, unescapeBytes, type Timed } from "./strace-file.ts";
 
 /** Calls that strace has to follow for {@link readDiskRecord}. */
@@ -17,7 +18,10 @@ export type DiskEvent = Timed &
 
 type Untimed<T> = T extends Timed ? Omit<T, keyof Timed> : never;
 
-/** Every change to the files below a directory, every sync of them and of the directory itself (""), every reply, in order. */
+/**
+ * Every change to the database's files in a data directory, every sync of them and of the directory itself (""), every
+ * reply, in order. Other files are left out: nothing that was acknowledged may depend on them.
+ */
 export async function readDiskRecord(traceFile: string, directory: string): Promise<DiskEvent[]> {
   return readTrace(traceFile, (name, args) => describe(name, args, directory));
 }
@@ -28,6 +32,7 @@ function describe(name: string, args: string, directory: string): Untimed<DiskEv
   const path = /^\d+<([^>]*)>/.exec(args)?.[1] ?? /"([^"]*)"/.exec(args)?.[1] ?? "";
   if (path !== directory && !path.startsWith(`${directory}/`)) return null;
   const file = path.slice(directory.length + 1);
+  if (file !== "" && !file.startsWith(databaseName)) return null;
   if (name === "fsync" || name === "fdatasync") return { kind: "sync", file };
   if (name === "unlink") return { kind: "unlink", file };
   if (name === "openat") return args.includes("O_CREAT") ? { kind: "create", file } : null;
