@@ -3,7 +3,7 @@ import { cpus, release } from "node:os";
 import { messageOf } from "../../src/errors.ts";
 import { Random } from "../support/random.ts";
 import type { Fault, Trial } from "./fault.ts";
-import { describeFindings, noFindings, type Findings } from "./findings.ts";
+import { countFaults, describeFindings, noFindings, type Findings } from "./findings.ts";
 import { parseOptions, usage, UsageError, type TortureOptions } from "./torture-options.ts";
 import { describeFaults, isClean, printTable, type Outcome } from "./torture-report.ts";
 
@@ -61,6 +61,8 @@ async function runFault(fault: Fault, trial: Trial): Promise<Outcome> {
       return noFindings();
     });
     trial.say(describeFindings(control));
+    // One that was cut short had no chance to be noticed.
+    if (trial.signal.aborted && countFaults(control) === 0) control = null;
   }
   return { fault, skipped, findings, control, seconds: (performance.now() - startedMs) / 1000 };
 }

@@ -71,7 +71,9 @@ async function killAtEach(name: string, { trial, command, version, sum }: Migrat
     const where = `from version ${version}, at ${name} ${call}`;
     if (beside !== null && beside.code !== 0) sum.broken.push(`${where}: a second process failed: ${beside.text}`);
     sum.broken.push(...(await faultsAfter(dataDir, mails)).map((fault) => `${where}: ${fault}`));
-    if (killed.code !== 0) sum.times++;
+    // strace ends by the signal that ended what it traced.
+    if (killed.code === null) sum.times++;
+    else if (killed.code !== 0) sum.broken.push(`${where}: it failed by itself: ${killed.text}`);
     // A second process may have been first, and there was nothing left to do.
     else if (company === null) return;
   }
