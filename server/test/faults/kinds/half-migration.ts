@@ -23,7 +23,7 @@ const mostChanges = ["pwrite64", "fsync"];
 /** From so many cycles on a migration is killed at every call; in a shorter run at some of most kinds. */
 const everyCallFrom = 40;
 /** Calls from one to the next kill of a short run, at most. */
-const longStride = 20;
+const longStride = 30;
 const firstVersion = 1;
 /** `catM`: says that a database is ours. */
 const applicationId = 0x6361744d;
