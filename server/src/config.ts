@@ -94,6 +94,8 @@ function resolve(raw: RawValues): Config {
   if (values.get("tls_key") !== null && values.get("tls_cert") === null)
     throw new ConfigError("tls_key is set, but tls_cert is not: a key needs its certificate.");
   if (values.get("smtp_hostname") === null) values.set("smtp_hostname", domain);
+  if (values.get("mta_sts_mx") === null) values.set("mta_sts_mx", values.get("smtp_hostname") as string);
+  checkAcme(values);
   if (values.get("temp_domain") === null) values.set("temp_domain", `temp.${domain}`);
   if (values.get("bootstrap_mail") === null) values.set("bootstrap_mail", `demo@${domain}`);
   checkTimeZone(values.get("time_zone") as string);
@@ -269,6 +271,20 @@ function parseWithUnit(text: string, units: Record<string, number>): number | nu
   const match = /^(\d{1,12}(?:\.\d{1,3})?) ?([a-z]*)$/i.exec(text);
   const unit = match === null ? undefined : units[(match[2] ?? "").toLowerCase()];
   return match === null || unit === undefined ? null : Math.round(Number(match[1]) * unit);
+}
+
+/** A year, the most that RFC 8461 section 3.2 lets senders keep a policy for. */
+const maxPolicyAgeMs = 31_536_000_000;
+
+function checkAcme(values: ReadonlyMap<SettingName, string | number | null>): void {
+  const directory = String(values.get("acme_directory"));
+  if (!/^https:\/\/[^/]/.test(directory) || !URL.canParse(directory))
+    throw new ConfigError(`acme_directory: "${directory}" is not an https:// address.`);
+  const isOn = values.get("acme_domains") !== "off";
+  if (isOn && values.get("acme_challenge") === "tls-alpn-01" && values.get("https_port") === null)
+    throw new ConfigError("acme_challenge is tls-alpn-01, but https_port is not set: the challenge is answered there.");
+  if (Number(values.get("mta_sts_max_age")) > maxPolicyAgeMs)
+    throw new ConfigError("mta_sts_max_age: the longest is 365d.");
 }
 
 function checkTimeZone(zone: string): void {

@@ -103,6 +103,57 @@ export const settings = {
     isOptional: true,
     about: "Directory of certificates, such as certbot's `live`; read again when they change",
   },
+  acme_domains: {
+    kind: "domains",
+    fallback: "off",
+    about: "Names to get certificates for by ACME, comma separated, such as that of `smtp_hostname`; `off` gets none",
+  },
+  acme_email: {
+    kind: "address",
+    fallback: null,
+    isOptional: true,
+    about: "Address that the ACME authority may write to; none when unset",
+  },
+  acme_directory: {
+    kind: "text",
+    fallback: "https://acme-v02.api.letsencrypt.org/directory",
+    about: "ACME directory of the authority; to use it is to agree to its terms",
+  },
+  acme_ca: {
+    kind: "path",
+    fallback: null,
+    isOptional: true,
+    about: "PEM file of the root that the ACME directory's own certificate comes from; what Node trusts when unset",
+  },
+  acme_challenge: {
+    kind: "choice",
+    choices: ["http-01", "tls-alpn-01"],
+    fallback: "http-01",
+    about: "How the authority checks a name: on its port 80, or on its port 443 (`https_port`)",
+  },
+  acme_http_port: {
+    kind: "port",
+    fallback: null,
+    isOptional: true,
+    about: "Port on `https_host` that answers http-01 and nothing else; only `http_port` does when unset",
+  },
+  mta_sts_mode: {
+    kind: "choice",
+    choices: ["off", "none", "testing", "enforce"],
+    fallback: "off",
+    about: "Mode of the MTA-STS policy, served over HTTPS on `mta-sts.` + each domain; `off` serves none",
+  },
+  mta_sts_mx: {
+    kind: "domains",
+    fallback: null,
+    about: "MX names in the MTA-STS policy, comma separated; `smtp_hostname` when unset",
+  },
+  mta_sts_max_age: {
+    kind: "duration",
+    fallback: "7d",
+    min: 86_400_000,
+    about: "How long senders keep the MTA-STS policy, from 1d to 365d",
+  },
   log_level: {
     kind: "choice",
     choices: ["trace", "debug", "info", "warn", "error", "silent"],
@@ -162,7 +213,8 @@ export const settings = {
   dns_servers: {
     kind: "servers",
     fallback: "system",
-    about: "DNS servers for those checks: `system`, or addresses with or without a port, comma separated",
+    about:
+      "DNS servers for those checks and for `doctor`: `system`, or addresses with or without a port, comma separated",
   },
   dnsbl_zones: {
     kind: "domains",

@@ -59,6 +59,19 @@ const wrong: [string, Omit<ConfigSources, "cwd">, RegExp][] = [
   ["an unknown choice", { env: { CATMAILS_LOG_LEVEL: "loud" } }, /one of trace, debug/],
   ["an unknown time zone", { env: { CATMAILS_TIME_ZONE: "Mars/Base" } }, /time zone/],
   ["a wrong address", { env: { CATMAILS_BOOTSTRAP_MAIL: "demo" } }, /not a mail address/],
+  [
+    "a name that is none in a list",
+    { env: { CATMAILS_ACME_DOMAINS: "mx.example.org, *.example.org" } },
+    /domain names/,
+  ],
+  ["a DNS server that is a name", { env: { CATMAILS_DNS_SERVERS: "ns.example.org" } }, /IP addresses/],
+  ["an authority without HTTPS", { env: { CATMAILS_ACME_DIRECTORY: "http://ca.example/dir" } }, /https:\/\/ address/],
+  [
+    "a challenge that nothing can answer",
+    { env: { CATMAILS_ACME_DOMAINS: "mx.example.org", CATMAILS_ACME_CHALLENGE: "tls-alpn-01" } },
+    /https_port is not set/,
+  ],
+  ["a policy for longer than anybody keeps one", { env: { CATMAILS_MTA_STS_MAX_AGE: "366d" } }, /longest is 365d/],
   ["a file that is named and missing", { file: "/nonexistent.yaml" }, /Cannot read the configuration file/],
 ];
 

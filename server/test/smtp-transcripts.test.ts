@@ -88,6 +88,7 @@ describe("the linter of transcripts", () => {
 
 /** Files of the tests that open connections themselves and do not speak SMTP over them, or not with us. */
 const otherTalkers: Readonly<Record<string, string>> = {
+  "server/test/acme.test.ts": "the certificate of HTTPS",
   "server/test/client-hello.test.ts": "the first bytes of TLS",
   "server/test/faults/feed-socket.ts": "WebSocket",
   "server/test/http-arrival.test.ts": "HTTP",
@@ -101,6 +102,7 @@ const otherTalkers: Readonly<Record<string, string>> = {
   "server/test/support/api-client.ts": "HTTP",
   "server/test/support/naive-starttls.ts": "a server that is not ours",
   "server/test/support/postfix.ts": "hands mail to Postfix; what Postfix hears from us is tapped",
+  "server/test/support/relay.ts": "an ACME authority's challenges",
   "server/test/support/socket-client.ts": "WebSocket",
   "server/test/tls-certificates.test.ts": "the certificate of a dialog that is watched",
   "server/test/tls-service.test.ts": "programs under TLS, whose dialogs nobody else can read",

@@ -196,10 +196,11 @@ describe("certificates that change on disk", { skip }, () => {
 });
 
 describe("a certificate's end", { skip }, () => {
-  test("is warned of once, and can be read as a metric by name", async () => {
+  test("is warned of once, and can be read as a metric by name", async (t) => {
     using place = new TlsPlace();
-    const soon = place.add(["mx.test", "*.mx.test"], { days: 3 });
-    place.add(["later.test"], { days: 60 });
+    const soon = place.add(["mx.test", "*.mx.test"], { days: 90 });
+    place.add(["later.test"], { days: 180 });
+    t.mock.timers.enable({ apis: ["Date"], now: Date.now() + 80 * 86_400_000 });
     await using encryption = await place.open();
     for (let look = 0; look < 3; look++) await encryption.refresh();
     const warnings = place.lines.filter((line) => line.includes('"level":40'));
@@ -211,6 +212,19 @@ describe("a certificate's end", { skip }, () => {
       assert.ok(text.includes(`catmails_tls_certificate_expiry_seconds{name="${name}"} ${seconds}\n`), text);
     }
     assert.match(text, /expiry_seconds\{name="later\.test"\}/);
+  });
+});
+
+describe("a certificate of a few days", { skip }, () => {
+  test("is warned of when it is nearly over, and not all its life", async (t) => {
+    using place = new TlsPlace();
+    place.add(["mx.test"], { days: 6 });
+    await using encryption = await place.open();
+    const warnings = (): string[] => place.lines.filter((line) => line.includes("The certificate expires soon"));
+    assert.deepEqual(warnings(), []);
+    t.mock.timers.enable({ apis: ["Date"], now: Date.now() + 5 * 86_400_000 });
+    await encryption.refresh();
+    assert.equal(warnings().length, 1);
   });
 });
 

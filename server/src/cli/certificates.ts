@@ -11,7 +11,7 @@ const ownDirectoryName = "tls";
 
 /**
  * The certificates as they are configured. Throws {@link StartError} when a file that a setting names cannot be used, or
- * when a port is to speak TLS and there is no certificate at all.
+ * when a port is to speak TLS and there is no certificate at all, nor one to come by ACME.
  */
 export async function openCertificates(
   config: Config,
@@ -24,7 +24,7 @@ export async function openCertificates(
       await Certificates.open({
         pair: certFile === null ? null : { certFile, keyFile: keyFile ?? certFile },
         directory,
-        ownDirectory: join(config.data_dir, ownDirectoryName),
+        ownDirectory: ownDirectoryOf(config),
         defaultName: config.smtp_hostname,
         log,
         metrics,
@@ -39,10 +39,21 @@ export async function openCertificates(
   }
 }
 
+/** Where certificates are found without being named, and where those from ACME are kept. */
+export function ownDirectoryOf(config: Config): string {
+  return join(config.data_dir, ownDirectoryName);
+}
+
 function demandNone(config: Config, log: Logger): void {
+  if (config.acme_domains !== "off") {
+    log.info({ names: config.acme_domains }, "No certificate yet: TLS begins once the authority has given one");
+    return;
+  }
   const port = (["https_port", "smtps_port"] as const).find((name) => config[name] !== null);
   if (port !== undefined) {
-    throw new StartError(`${port} is set, but there is no usable certificate: set tls_cert and tls_key, or tls_dir.`);
+    throw new StartError(
+      `${port} is set, but there is no usable certificate: set tls_cert and tls_key, tls_dir, or acme_domains.`,
+    );
   }
   if (config.tls_dir !== null) log.warn({ tls_dir: config.tls_dir }, "No usable certificate yet, so no STARTTLS");
 }

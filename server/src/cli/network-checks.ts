@@ -1,4 +1,3 @@
-import { Resolver } from "node:dns/promises";
 import { once } from "node:events";
 import { connect } from "node:net";
 import type { Config } from "../config.ts";
@@ -7,7 +6,6 @@ import type { Finding } from "./finding.ts";
 import { authorityOf, holdPlace, reachable, type ListenAddress } from "./listen-address.ts";
 
 const answerTimeoutMs = 3000;
-const dnsTimeoutMs = 2000;
 
 /** While the server runs: does SMTP greet? Else: is its port free? */
 export async function checkSmtpPort(config: Config, state: { running: boolean }): Promise<Finding> {
@@ -71,21 +69,7 @@ async function isReady(at: ListenAddress): Promise<boolean> {
 // RFC 6761 and RFC 6762: names that the public DNS never knows.
 const localName = /(?:^|\.)(?:localhost|test|example|invalid|local|internal)$|^\[/;
 
-/** Does the DNS send mail for the domain anywhere? Only ever a note: a server may well be asked directly. */
-export async function checkDomain(domain: string): Promise<Finding> {
-  if (localName.test(domain)) {
-    return {
-      check: "domain",
-      verdict: "note",
-      detail: `${domain} is a local name; mail reaches it only on this machine`,
-    };
-  }
-  const resolver = new Resolver({ timeout: dnsTimeoutMs, tries: 1 });
-  try {
-    const records = await resolver.resolveMx(domain);
-    const names = records.toSorted((a, b) => a.priority - b.priority).map(({ exchange }) => exchange);
-    return { check: "domain", verdict: "good", detail: `mail for ${domain} goes to ${names.join(", ")}` };
-  } catch {
-    return { check: "domain", verdict: "note", detail: `the DNS has no MX record for ${domain}` };
-  }
+/** True for a domain that only this machine, or this network, knows: asking the DNS for it says nothing. */
+export function isLocalName(domain: string): boolean {
+  return localName.test(domain);
 }

@@ -4,11 +4,17 @@ import { ListenError, type ListenPlace, type SmtpListener } from "../smtp/server
 import { holdPlace, type ListenAddress } from "./listen-address.ts";
 import { StartError } from "./start-error.ts";
 
-type What = "HTTP" | "HTTPS" | "SMTP" | "SMTPS" | "LMTP";
+type What = "HTTP" | "HTTPS" | "SMTP" | "SMTPS" | "LMTP" | "ACME-HTTP";
 
 /** Where HTTPS is to listen; `null` where it is off. */
 export function secureHttpPlace({ https_host: host, https_port: port }: Config): ListenAddress | null {
   return port === null ? null : { host, port };
+}
+
+/** Where an authority's http-01 is to be answered besides at the HTTP listener; `null` where it is not. */
+export function challengePlace(config: Config): ListenAddress | null {
+  const { https_host: host, acme_http_port: port, acme_domains: names } = config;
+  return port === null || names === "off" ? null : { host, port };
 }
 
 /** Where SMTP and LMTP are to listen, SMTP first. */
@@ -62,8 +68,12 @@ export async function explainSmtp<T>(listening: Promise<T>): Promise<T> {
 
 function httpPlaces(config: Config): { what: What; at: ListenAddress }[] {
   const secure = secureHttpPlace(config);
-  const plain = { what: "HTTP" as const, at: { host: config.http_host, port: config.http_port } };
-  return secure === null ? [plain] : [plain, { what: "HTTPS", at: secure }];
+  const challenge = challengePlace(config);
+  return [
+    { what: "HTTP", at: { host: config.http_host, port: config.http_port } },
+    ...(secure === null ? [] : [{ what: "HTTPS" as const, at: secure }]),
+    ...(challenge === null ? [] : [{ what: "ACME-HTTP" as const, at: challenge }]),
+  ];
 }
 
 function nameOf({ protocol, tls }: SmtpListener): What {

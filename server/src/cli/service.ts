@@ -1,3 +1,4 @@
+import { HttpChallenges } from "../acme/challenge-doors.ts";
 import { timeFormatter } from "../clock.ts";
 import { listOf, type Config } from "../config.ts";
 import { fetchCertificate } from "../http/ingest/sns-certificates.ts";
@@ -21,6 +22,7 @@ import { acquireServeLock } from "../store/sqlite/serve-lock.ts";
 import { openSqliteStore } from "../store/sqlite/sqlite-store.ts";
 import type { Store } from "../store/store.ts";
 import type { Certificates } from "../tls/certificates.ts";
+import { startAcme, wellKnown } from "./acme.ts";
 import { openCertificates } from "./certificates.ts";
 import type { ListenAddress } from "./listen-address.ts";
 import { checkPlaces, explainHttp, explainSmtp, secureHttpPlace, smtpListeners } from "./places.ts";
@@ -77,8 +79,10 @@ export class Service implements AsyncDisposable {
     });
     const rooms = await openRooms(config, { store, log, metrics, parts });
     const state = { ready: true };
-    const http = parts.use(await listenHttp(config, { ...rooms, store, log, metrics, state, encryption }));
+    const challenges = new HttpChallenges();
+    const http = parts.use(await listenHttp(config, { ...rooms, store, log, metrics, state, encryption, challenges }));
     const smtp = parts.use(await listenSmtp(config, { receiver: rooms.receiver, log, metrics, encryption }));
+    await startAcme(config, { certificates: encryption, challenges, log, parts });
     const owned = parts.move();
     const stop = async (): Promise<void> => {
       state.ready = false;
@@ -190,6 +194,7 @@ async function openRooms(config: Config, base: Foundations & { parts: AsyncDispo
 interface HttpBase extends Rooms, Foundations {
   state: { ready: boolean };
   encryption: Certificates;
+  challenges: HttpChallenges;
 }
 
 function listenHttp(config: Config, base: HttpBase): Promise<HttpServer> {
@@ -208,6 +213,7 @@ function listenHttp(config: Config, base: HttpBase): Promise<HttpServer> {
       formatTime: timeFormatter(config.time_zone),
       log,
       metrics,
+      wellKnown: wellKnown(config, base),
       isReady: async () => state.ready && (await store.check(), true),
       socket: {
         maxBufferedBytes: config.ws_max_buffered_bytes,

@@ -25,6 +25,7 @@ import { MailApi } from "./mail-api.ts";
 import { SeedApi } from "./seed-api.ts";
 import { SocketDoor } from "./socket-door.ts";
 import { UnreadAnswers } from "./unread-answers.ts";
+import { serveWellKnown, type WellKnown } from "./well-known.ts";
 
 export interface HttpOptions {
   host: string;
@@ -44,6 +45,7 @@ export interface HttpOptions {
   ingest: IngestSettings;
   /** A second listener, with TLS, for all the same. */
   https?: HttpsOptions;
+  wellKnown?: WellKnown;
 }
 
 export interface HttpsOptions {
@@ -111,6 +113,7 @@ export class HttpServer implements AsyncDisposable {
     this.#ingest.serve(app);
     new MailApi({ ...options, unread }).serve(app);
     serveHealth(app, options);
+    if (options.wellKnown !== undefined) serveWellKnown(app, options.wellKnown);
     app.get("/", (_request, reply) => reply.send("Cat Mails: the API is at /api, new mail over WebSocket at /ws.\n"));
     server.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => {
       this.#connections.keep(socket);

@@ -79,6 +79,12 @@ export class Receiver {
     return objection === null ? { kind: "accepted", recipient } : { kind: objection };
   }
 
+  /** Is mail for this domain taken here at all? */
+  async isServed(domain: string): Promise<boolean> {
+    const address = parseAddress(`postmaster@${domain}`);
+    return address !== null && (await this.#options.store.route(address, Date.now())).kind !== "foreign_domain";
+  }
+
   /**
    * Takes one mail for recipients that were accepted before. Rejects only for a fault of ours: nothing was acknowledged,
    * the sender may try again. `raw` is given away with the call.

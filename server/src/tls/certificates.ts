@@ -31,6 +31,8 @@ const lookIntervalMs = 2_000;
 const dayMs = 86_400_000;
 /** ACME renews 30 days before the end; what is left for this long was not renewed. */
 const expiresSoonMs = 14 * dayMs;
+/** And so was a certificate of a few days that has this share of them left. */
+const expiresSoonShare = 1 / 4;
 
 /**
  * The certificates of this machine as doors serve them: chosen by the name a client asks for, read again when their
@@ -184,7 +186,8 @@ export class Certificates implements Encryption, AsyncDisposable {
     for (const { source, names, startsAtMs, expiresAtMs } of served) {
       if (nowMs - (this.#warnedAtMs.get(source) ?? 0) < dayMs) continue;
       const isEarly = nowMs < startsAtMs;
-      if (!isEarly && nowMs < expiresAtMs - expiresSoonMs) continue;
+      if (!isEarly && nowMs < expiresAtMs - Math.min(expiresSoonMs, (expiresAtMs - startsAtMs) * expiresSoonShare))
+        continue;
       this.#warnedAtMs.set(source, nowMs);
       const facts = { certificate: source, names, from: isoTime(startsAtMs), until: isoTime(expiresAtMs) };
       if (nowMs >= expiresAtMs) this.#options.log.error(facts, "The certificate has expired and is still served");

@@ -5,8 +5,8 @@ import { AUTHORITATIVE_ANSWER, decode, encode, TRUNCATED_RESPONSE, type Answer, 
 
 /** One record of a zone. */
 export interface ZoneRecord {
-  type: "A" | "AAAA" | "CNAME" | "MX" | "PTR" | "TXT";
-  /** A text, `priority host` of an MX, or the chunks of a TXT. */
+  type: "A" | "AAAA" | "CNAME" | "MX" | "PTR" | "TLSA" | "TXT";
+  /** A text, `priority host` of an MX, `usage selector type hex` of a TLSA, or the chunks of a TXT. */
   data: string | readonly string[];
   /** Seconds; 300 when left out. */
   ttl?: number;
@@ -145,7 +145,11 @@ export class DnsServer implements AsyncDisposable {
 
 function answerOf(name: string, { type, data, ttl = 300 }: ZoneRecord): Answer {
   if (type === "TXT") return { type, name, ttl, data: typeof data === "string" ? chunksOf(data) : [...data] };
-  const [first = "", second = ""] = String(data).split(" ");
+  const [first = "", second = "", third = "", fourth = ""] = String(data).split(" ");
+  if (type === "TLSA") {
+    const [usage, selector, matchingType] = [Number(first), Number(second), Number(third)];
+    return { type, name, ttl, data: { usage, selector, matchingType, certificate: Buffer.from(fourth, "hex") } };
+  }
   if (type === "MX") return { type, name, ttl, data: { preference: Number(first), exchange: second } };
   return { type, name, ttl, data: first };
 }

@@ -44,6 +44,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   mime: [],
   tls: [],
   sender: [],
+  acme: [],
   store: [],
   "store/sqlite": ["store"],
 };
