@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { connect } from "node:tls";
 import { describe, test, type TestContext } from "node:test";
 import { once } from "node:events";
-import { checkAcme } from "../src/cli/acme-check.ts";
+import { checkAcme } from "../src/cli/doctor/acme-check.ts";
 import { loadConfig } from "../src/config.ts";
 import type { Attempt } from "../src/acme/attempts.ts";
 import { HttpChallenges } from "../src/acme/challenge-doors.ts";

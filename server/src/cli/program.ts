@@ -8,7 +8,7 @@ import { addBackupCommands } from "./backup.ts";
 import { CliCommand } from "./command.ts";
 import { addConfigCommand } from "./configuration.ts";
 import { addDeliverCommand } from "./deliver.ts";
-import { addDoctorCommand } from "./doctor.ts";
+import { addDoctorCommand } from "./doctor/doctor.ts";
 import { addDomainCommands } from "./domain.ts";
 import { Exit, Failure } from "./failure.ts";
 import { addGlobalFlags, loadFromFlags, settingsHelp, wantsJson } from "./flags.ts";

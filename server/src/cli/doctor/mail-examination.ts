@@ -1,7 +1,7 @@
-import type { Config } from "../config.ts";
+import type { Config } from "../../config.ts";
 import { DnsLook } from "./dns-look.ts";
 import type { Finding } from "./finding.ts";
-import { reachable, type ListenAddress } from "./listen-address.ts";
+import { reachable, type ListenAddress } from "../listen-address.ts";
 import {
   checkAddresses,
   checkCertificate,

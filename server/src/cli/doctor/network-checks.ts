@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import { connect } from "node:net";
-import type { Config } from "../config.ts";
-import { systemCodeOf } from "../errors.ts";
+import type { Config } from "../../config.ts";
+import { systemCodeOf } from "../../errors.ts";
 import type { Finding } from "./finding.ts";
-import { authorityOf, holdPlace, reachable, type ListenAddress } from "./listen-address.ts";
+import { authorityOf, holdPlace, reachable, type ListenAddress } from "../listen-address.ts";
 
 const answerTimeoutMs = 3000;
 

@@ -2,8 +2,8 @@ import type { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
-import { messageOf, systemCodeOf } from "../errors.ts";
-import type { ListenAddress } from "./listen-address.ts";
+import { messageOf, systemCodeOf } from "../../errors.ts";
+import type { ListenAddress } from "../listen-address.ts";
 
 const answerTimeoutMs = 5_000;
 const maxReplyBytes = 16_384;

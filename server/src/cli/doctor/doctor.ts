@@ -3,15 +3,15 @@ import { isIP } from "node:net";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { checkAcme } from "./acme-check.ts";
-import type { Config } from "../config.ts";
-import { messageOf } from "../errors.ts";
-import { Exit } from "./failure.ts";
+import type { Config } from "../../config.ts";
+import { messageOf } from "../../errors.ts";
+import { Exit } from "../failure.ts";
 import type { Finding } from "./finding.ts";
 import { checkClock, checkDataDir, checkDisk, checkProgram } from "./machine-checks.ts";
-import type { ListenAddress } from "./listen-address.ts";
+import type { ListenAddress } from "../listen-address.ts";
 import { examineMail, publicPorts } from "./mail-examination.ts";
 import { checkHttpPort, checkSmtpPort } from "./network-checks.ts";
-import { openSession, type Session } from "./session.ts";
+import { openSession, type Session } from "../session.ts";
 
 /** `catmails doctor`: is everything there that a server needs, and does it answer? */
 export function addDoctorCommand(program: Command): void {
@@ -70,7 +70,7 @@ function parsePlace(text: string): ListenAddress {
 }
 
 async function isServing({ data_dir: dataDir }: Config): Promise<boolean> {
-  const { acquireServeLock } = await import("../store/sqlite/serve-lock.ts");
+  const { acquireServeLock } = await import("../../store/sqlite/serve-lock.ts");
   using lock = acquireServeLock(dataDir);
   return lock === null;
 }
@@ -84,7 +84,7 @@ interface StoreState {
 
 async function checkStore({ config, log }: Session): Promise<StoreState> {
   try {
-    const { databaseName, openSqliteStore } = await import("../store/sqlite/sqlite-store.ts");
+    const { databaseName, openSqliteStore } = await import("../../store/sqlite/sqlite-store.ts");
     if (!existsSync(join(config.data_dir, databaseName))) {
       const detail = "no database yet; the first start of the server makes it";
       return { finding: { check: "store", verdict: "note", detail }, sinceMs: 0, domains: null };

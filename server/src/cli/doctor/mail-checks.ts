@@ -3,9 +3,9 @@ import { tlsaFits } from "./dane.ts";
 import type { DnsLook } from "./dns-look.ts";
 import type { Finding } from "./finding.ts";
 import { fetchPolicy, type Policy } from "./policy-look.ts";
-import { systemCodeOf } from "../errors.ts";
-import type { ListenAddress } from "./listen-address.ts";
-import { isoTime } from "./units.ts";
+import { systemCodeOf } from "../../errors.ts";
+import type { ListenAddress } from "../listen-address.ts";
+import { isoTime } from "../units.ts";
 
 /** How the checks reach the world. */
 export interface Reach {

@@ -1,11 +1,11 @@
 import { join } from "node:path";
-import { Attempts } from "../acme/attempts.ts";
-import type { Config } from "../config.ts";
-import { readCertificate } from "../tls/certificate.ts";
-import { ordersFileOf } from "./acme.ts";
-import { ownDirectoryOf } from "./certificates.ts";
+import { Attempts } from "../../acme/attempts.ts";
+import type { Config } from "../../config.ts";
+import { readCertificate } from "../../tls/certificate.ts";
+import { ordersFileOf } from "../acme.ts";
+import { ownDirectoryOf } from "../certificates.ts";
 import type { Finding } from "./finding.ts";
-import { isoTime } from "./units.ts";
+import { isoTime } from "../units.ts";
 
 /** What became of the orders for certificates: one finding for each name, none where ACME is off. */
 export async function checkAcme(config: Config): Promise<Finding[]> {

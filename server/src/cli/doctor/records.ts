@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { networkInterfaces } from "node:os";
 import { BlockList, isIPv4 } from "node:net";
-import type { Config } from "../config.ts";
+import type { Config } from "../../config.ts";
 import { tlsaOf } from "./dane.ts";
-import { policyText } from "./mta-sts.ts";
+import { policyText } from "../mta-sts.ts";
 import type { SeenCertificate } from "./smtp-probe.ts";
 
 /** The `id` of the MTA-STS record: another one for every policy. `null` where there is none. At most 32 characters (RFC 8461 section 3.1). */

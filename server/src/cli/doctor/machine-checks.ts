@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { Finding } from "./finding.ts";
-import { isoTime, sizeText } from "./units.ts";
+import { isoTime, sizeText } from "../units.ts";
 
 const scarceBytes = 1024 ** 3;
 const dangerousBytes = 100 * 1024 ** 2;

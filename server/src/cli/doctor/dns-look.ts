@@ -1,6 +1,6 @@
 import { Resolver } from "node:dns/promises";
 import type { TlsaRecord } from "node:dns";
-import { systemCodeOf } from "../errors.ts";
+import { systemCodeOf } from "../../errors.ts";
 
 const timeoutMs = 2_000;
 /** What the DNS says when there is a name but no such record, or no name. */
