@@ -5,7 +5,8 @@ import { parse as parseYaml } from "yaml";
 import { parseAddress, parseDomain } from "./address.ts";
 import { messageOf, systemCodeOf } from "./errors.ts";
 import { parseNetwork } from "./network.ts";
-import { settings, type Setting, type SettingName } from "./settings.ts";
+import type { Setting } from "./setting.ts";
+import { settings, type SettingName } from "./settings.ts";
 import { suggest } from "./suggest.ts";
 
 type Value<K extends SettingName> = Given<K> | ((typeof settings)[K] extends { isOptional: true } ? null : never);
@@ -189,7 +190,7 @@ const parsers: Record<Setting["kind"], (text: string, setting: Setting) => strin
   path: nonEmpty,
   host: nonEmpty,
   port: (text) => (/^\d{1,5}$/.test(text) && Number(text) <= 65535 ? Number(text) : null),
-  networks: parseNetworks,
+  networks: (text, setting) => (setting.orNone && text === "none" ? text : parseNetworks(text)),
   count: (text) => (/^\d{1,12}$/.test(text) ? Number(text) : null),
   bytes: parseBytes,
   duration: parseDuration,

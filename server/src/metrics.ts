@@ -12,6 +12,16 @@ export class Metrics {
     "SMTP connections refused, by reason",
     ["reason"],
   );
+  readonly smtpConnectionsCut = this.#counter(
+    "smtp_connections_cut_total",
+    "SMTP connections ended with 421 because the client took too long, by reason",
+    ["reason"],
+  );
+  readonly smtpStress = this.#gauge("smtp_stress", "1 while SMTP connections are scarce and its limits are stricter");
+  readonly smtpMailsPutOff = this.#counter("smtp_mails_put_off_total", "MAIL commands answered 450 or 452, by reason", [
+    "reason",
+  ]);
+  readonly smtpMailsSpooled = this.#counter("smtp_mails_spooled_total", "Mails that came in through a file", []);
   readonly smtpRecipientsRefused = this.#counter("smtp_recipients_refused_total", "Recipients refused, by reason", [
     "reason",
   ]);
@@ -44,6 +54,8 @@ export class Metrics {
   ]);
   readonly httpRequests = this.#counter("http_requests_total", "HTTP requests by status", ["status"]);
   readonly httpSeconds = this.#histogram("http_request_seconds", "Time to answer an HTTP request, waits included");
+  readonly diskFreeBytes = this.#gauge("disk_free_bytes", "Bytes free for the data directory");
+  readonly diskLow = this.#gauge("disk_low", "1 while new mail is put off because the disk is nearly full");
   readonly mailsDeleted = this.#counter("mails_deleted_total", "Mails deleted, by reason", ["reason"]);
 
   constructor() {

@@ -1,33 +1,10 @@
+import type { Setting } from "./setting.ts";
+import { smtpSettings } from "./smtp-settings.ts";
+
 /**
  * Every configuration key: one table, from which the loader, `--help`, `catmails config` and the README's table are made.
  * A key `http_port` is `--http-port`, `CATMAILS_HTTP_PORT` and `http_port:` in `catmails.yaml`.
  */
-export interface Setting {
-  kind:
-    | "text"
-    | "secret"
-    | "path"
-    | "host"
-    | "port"
-    | "networks"
-    | "count"
-    | "bytes"
-    | "duration"
-    | "domain"
-    | "domains"
-    | "servers"
-    | "address"
-    | "choice";
-  /** As a person writes it; `null`: derived from another key, made at the first start, or off, as `about` says. */
-  fallback: string | null;
-  /** Stays `null` when nothing is given. */
-  isOptional?: true;
-  choices?: readonly string[];
-  /** Smallest number (or milliseconds, or bytes) that makes sense; default 0. */
-  min?: number;
-  about: string;
-}
-
 export const settings = {
   data_dir: {
     kind: "path",
@@ -168,41 +145,7 @@ export const settings = {
   },
   shutdown_timeout: { kind: "duration", fallback: "20s", min: 100, about: "How long a stop waits for work in flight" },
 
-  smtp_max_message_bytes: {
-    kind: "bytes",
-    fallback: "25MiB",
-    min: 1024,
-    about: "Largest mail, counted as it arrives (552)",
-  },
-  smtp_max_recipients: { kind: "count", fallback: "100", min: 1, about: "Recipients of one mail (452 for the rest)" },
-  smtp_max_line_bytes: { kind: "bytes", fallback: "4096", min: 512, about: "Longest command line (500)" },
-  smtp_max_mails: { kind: "count", fallback: "1000", min: 1, about: "Mails on one connection, then 421" },
-  smtp_max_errors: { kind: "count", fallback: "10", min: 1, about: "Refused commands on one connection, then 421" },
-  smtp_idle_timeout: {
-    kind: "duration",
-    fallback: "300s",
-    min: 100,
-    about: "Silence after which a connection is closed (421)",
-  },
-  smtp_max_connections: { kind: "count", fallback: "1000", min: 1, about: "Open SMTP connections (421 for the rest)" },
-  smtp_max_connections_per_ip: {
-    kind: "count",
-    fallback: "50",
-    min: 1,
-    about: "Open SMTP connections of one address, or one IPv6 /64 (421)",
-  },
-  smtp_max_received: {
-    kind: "count",
-    fallback: "100",
-    min: 1,
-    about: "Received header fields before a mail counts as looping (554)",
-  },
-  smtp_max_buffered_bytes: {
-    kind: "bytes",
-    fallback: "256MiB",
-    min: 1024,
-    about: "Bytes of all mails being received or stored (452 for the rest)",
-  },
+  ...smtpSettings,
 
   sender_checks: {
     kind: "choice",

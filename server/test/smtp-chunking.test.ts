@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { ReceiveResult } from "../src/smtp/intake.ts";
 import type { SmtpMetrics } from "../src/smtp/metrics.ts";
 import { SmtpClient } from "./support/smtp-client.ts";
-import { MemoryIntake, openDoor, type DoorOptions } from "./support/smtp-door.ts";
+import { MemoryIntake, noMetrics, openDoor, type DoorOptions } from "./support/smtp-door.ts";
 
 const to = "demo@ours.example";
 const from = "s@there.example";
@@ -132,14 +132,7 @@ test("a bare CR or LF refuses the mail, wherever its chunks are cut, and the con
 test("chunks are held to the budget of all mails, and every way to end gives it back and is counted once", async () => {
   const intake = new MemoryIntake(to);
   const ended: string[] = [];
-  const metrics: SmtpMetrics = {
-    connectionOpened: () => undefined,
-    connectionClosed: () => undefined,
-    connectionRefused: () => undefined,
-    handshakeEnded: () => undefined,
-    recipientRefused: () => undefined,
-    mailEnded: (outcome) => ended.push(outcome),
-  };
+  const metrics: SmtpMetrics = { ...noMetrics, mailEnded: (outcome) => void ended.push(outcome) };
   await using door = await openDoor(intake, { limits: { maxBufferedBytes: 1000, maxMessageBytes: 2000 }, metrics });
   await using holder = await SmtpClient.ready(door.address.port);
   await using other = await SmtpClient.ready(door.address.port);

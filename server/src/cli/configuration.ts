@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import { stringify } from "yaml";
 import type { Config, LoadedConfig, Origin } from "../config.ts";
-import { settings, type Setting, type SettingName } from "../settings.ts";
+import type { Setting } from "../setting.ts";
+import { settings, type SettingName } from "../settings.ts";
 import { loadFromFlags, settingsHelp, wantsJson } from "./flags.ts";
 import { Output } from "./output.ts";
 import { exactBytes, exactDuration } from "./units.ts";

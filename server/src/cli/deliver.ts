@@ -50,6 +50,7 @@ async function deliver(session: StoreSession, addresses: readonly Address[], env
   if (result.kind === "looping") {
     throw new Failure("looping", `The mail has more than ${config.smtp_max_received} Received fields: it loops.`);
   }
+  if (result.kind === "no_room") throw new Failure("no_room", "The disk is nearly full; nothing was stored.");
   if (result.kind !== "stored") throw neverJudged();
   const names = recipients.map(({ mailTo }) => mailTo);
   await out.result({ receipt: result.receipt, recipients: names }, `Stored for ${names.join(", ")}.\n`);

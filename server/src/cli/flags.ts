@@ -1,6 +1,7 @@
 import { Option, type Command } from "commander";
 import { flagOf, loadConfig, type LoadedConfig } from "../config.ts";
-import { settings, type Setting, type SettingName } from "../settings.ts";
+import type { Setting } from "../setting.ts";
+import { settings, type SettingName } from "../settings.ts";
 import { textTable } from "./text-table.ts";
 
 const names = Object.keys(settings) as SettingName[];

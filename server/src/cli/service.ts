@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { HttpChallenges } from "../acme/challenge-doors.ts";
 import { timeFormatter } from "../clock.ts";
 import { listOf, type Config } from "../config.ts";
@@ -6,6 +7,7 @@ import type { IngestSettings } from "../http/ingest/ingest-api.ts";
 import { HttpServer } from "../http/server.ts";
 import type { Logger } from "../log.ts";
 import { AccessControl } from "../mail/access.ts";
+import { DiskSpace } from "../mail/disk-space.ts";
 import { Feed } from "../mail/feed.ts";
 import { Mailboxes } from "../mail/mailboxes.ts";
 import { Reader } from "../mail/reading.ts";
@@ -18,6 +20,7 @@ import { NetworkSet } from "../network.ts";
 import type { SmtpLimits } from "../smtp/limits.ts";
 import type { SmtpMetrics } from "../smtp/metrics.ts";
 import { SmtpServer, type ListenPlace } from "../smtp/server.ts";
+import { Spool } from "../smtp/spool.ts";
 import { acquireServeLock } from "../store/sqlite/serve-lock.ts";
 import { openSqliteStore } from "../store/sqlite/sqlite-store.ts";
 import type { Store } from "../store/store.ts";
@@ -31,6 +34,9 @@ import { StartError } from "./start-error.ts";
 
 /** Senders get this much of a stop's time at most, so that readers and sockets are told goodbye too. */
 const smtpShareOfStop = 0.8;
+
+/** Directory of mails that are coming in, inside the data directory. */
+const spoolName = "spool";
 
 /** The whole server in one process: every room joined to the next. */
 export class Service implements AsyncDisposable {
@@ -77,10 +83,13 @@ export class Service implements AsyncDisposable {
       bootstrapMail: config.bootstrap_mail,
       bootstrapKey: config.bootstrap_key,
     });
-    const rooms = await openRooms(config, { store, log, metrics, parts });
+    const disk = parts.use(await watchDisk(config, { store, log, metrics }));
+    const rooms = await openRooms(config, { store, log, metrics, parts, disk });
     const state = { ready: true };
     const challenges = new HttpChallenges();
-    const http = parts.use(await listenHttp(config, { ...rooms, store, log, metrics, state, encryption, challenges }));
+    const http = parts.use(
+      await listenHttp(config, { ...rooms, store, log, metrics, state, disk, encryption, challenges }),
+    );
     const smtp = parts.use(await listenSmtp(config, { receiver: rooms.receiver, log, metrics, encryption }));
     await startAcme(config, { certificates: encryption, challenges, log, parts });
     const owned = parts.move();
@@ -137,6 +146,18 @@ interface Foundations {
   metrics: Metrics;
 }
 
+/** Free for new mail is also what the store uses again before it grows. */
+function watchDisk(config: Config, { store, log, metrics }: Foundations): Promise<DiskSpace> {
+  return DiskSpace.watch({
+    dir: config.data_dir,
+    minFreeBytes: config.min_free_bytes,
+    maxMessageBytes: config.smtp_max_message_bytes,
+    store,
+    log,
+    metrics,
+  });
+}
+
 interface Rooms {
   feed: Feed;
   reader: Reader;
@@ -145,8 +166,13 @@ interface Rooms {
   access: AccessControl;
 }
 
-async function openRooms(config: Config, base: Foundations & { parts: AsyncDisposableStack }): Promise<Rooms> {
-  const { store, log, metrics, parts } = base;
+interface RoomBase extends Foundations {
+  parts: AsyncDisposableStack;
+  disk: DiskSpace;
+}
+
+async function openRooms(config: Config, base: RoomBase): Promise<Rooms> {
+  const { store, log, metrics, parts, disk } = base;
   const parser = parts.use(new MailParser({}));
   const feed = parts.use(
     new Feed({
@@ -172,6 +198,7 @@ async function openRooms(config: Config, base: Foundations & { parts: AsyncDispo
     feed,
     parser,
     metrics,
+    disk,
     domain: config.domain,
     quotaBytes: config.quota_bytes,
     maxReceived: config.smtp_max_received,
@@ -193,12 +220,13 @@ async function openRooms(config: Config, base: Foundations & { parts: AsyncDispo
 
 interface HttpBase extends Rooms, Foundations {
   state: { ready: boolean };
+  disk: DiskSpace;
   encryption: Certificates;
   challenges: HttpChallenges;
 }
 
 function listenHttp(config: Config, base: HttpBase): Promise<HttpServer> {
-  const { store, state, access, reader, mailboxes, feed, log, metrics, encryption } = base;
+  const { store, state, disk, access, reader, mailboxes, feed, log, metrics, encryption } = base;
   const secureAt = secureHttpPlace(config);
   return explainHttp(
     config,
@@ -215,6 +243,8 @@ function listenHttp(config: Config, base: HttpBase): Promise<HttpServer> {
       metrics,
       wellKnown: wellKnown(config, base),
       isReady: async () => state.ready && (await store.check(), true),
+      // Still ready: whoever reads and deletes mail is what helps now.
+      warning: () => (disk.isLow ? "the disk is nearly full, new mail is put off" : null),
       socket: {
         maxBufferedBytes: config.ws_max_buffered_bytes,
         stallTimeoutMs: config.ws_stall_timeout,
@@ -250,13 +280,16 @@ interface SmtpBase {
   encryption: Certificates;
 }
 
-function listenSmtp(config: Config, { receiver, log, metrics, encryption }: SmtpBase): Promise<SmtpServer> {
+async function listenSmtp(config: Config, { receiver, log, metrics, encryption }: SmtpBase): Promise<SmtpServer> {
+  const hasRoom = (): boolean => receiver.hasRoom();
+  const spool = await Spool.open({ dir: join(config.data_dir, spoolName), hasRoom });
   return explainSmtp(
     SmtpServer.listen({
       listeners: smtpListeners(config),
       ...(config.proxy_peers === null ? {} : { proxyPeers: new NetworkSet(listOf(config.proxy_peers)) }),
       hostname: config.smtp_hostname,
       limits: smtpLimits(config),
+      spool,
       intake: receiver,
       encryption,
       log,
@@ -277,6 +310,21 @@ export function smtpLimits(config: Config): SmtpLimits {
     maxConnections: config.smtp_max_connections,
     maxConnectionsPerIp: config.smtp_max_connections_per_ip,
     maxBufferedBytes: config.smtp_max_buffered_bytes,
+    spoolBytes: config.smtp_spool_bytes,
+    minBytesPerSecond: config.smtp_min_rate,
+    minRatePeriodMs: config.smtp_min_rate_time,
+    maxSessionMs: config.smtp_session_timeout,
+    stressPercent: config.smtp_stress_percent,
+    stressIdleTimeoutMs: config.smtp_stress_idle_timeout,
+    stressMaxErrors: config.smtp_stress_max_errors,
+    rates: {
+      trusted: config.smtp_trusted_networks === "none" ? null : new NetworkSet(listOf(config.smtp_trusted_networks)),
+      connectionsPerMinute: config.smtp_connections_per_minute,
+      mailsPerMinute: config.smtp_mails_per_minute,
+      mailboxMailsPerMinute: config.smtp_mailbox_mails_per_minute,
+      unknownRecipients: config.smtp_max_unknown_recipients,
+      unknownPeriodMs: config.smtp_unknown_recipients_time,
+    },
   };
 }
 
@@ -286,6 +334,10 @@ function smtpMetrics(metrics: Metrics): SmtpMetrics {
     handshakeEnded: (outcome) => metrics.tlsHandshakes.inc({ listener: "smtp", outcome }),
     connectionClosed: () => metrics.smtpConnections.dec(),
     connectionRefused: (reason) => metrics.smtpConnectionsRefused.inc({ reason }),
+    connectionCut: (reason) => metrics.smtpConnectionsCut.inc({ reason }),
+    stressChanged: (isOn) => metrics.smtpStress.set(isOn ? 1 : 0),
+    mailPutOff: (reason) => metrics.smtpMailsPutOff.inc({ reason }),
+    mailSpooled: () => metrics.smtpMailsSpooled.inc(),
     recipientRefused: (reason) => metrics.smtpRecipientsRefused.inc({ reason }),
     mailEnded: (outcome) => metrics.smtpMails.inc({ outcome }),
   };

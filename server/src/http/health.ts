@@ -8,6 +8,8 @@ export interface HealthOptions {
   metrics: Metrics;
   /** Rejects when it cannot tell, which counts as no. */
   isReady(): Promise<boolean> | boolean;
+  /** What is wrong though it is ready, for the body of `/readyz`; `null`: nothing. */
+  warning?(): string | null;
 }
 
 /** How long an answer of `/readyz` holds. */
@@ -23,7 +25,9 @@ export function serveHealth(app: FastifyInstance, options: HealthOptions): void 
   app.get("/readyz", async (_request, reply) => {
     const isReady = await readiness.ask();
     reply.code(isReady ? 200 : 503);
-    return isReady ? "ok\n" : "not ready\n";
+    if (!isReady) return "not ready\n";
+    const warning = options.warning?.() ?? null;
+    return warning === null ? "ok\n" : `ok, but ${warning}\n`;
   });
   app.get("/metrics", async (_request, reply) => {
     reply.type(options.metrics.contentType);

@@ -41,6 +41,8 @@ export interface HttpOptions {
   metrics: Metrics;
   /** Answers `/readyz`; rejects when it cannot tell, which counts as no. */
   isReady(): Promise<boolean> | boolean;
+  /** See `http/health.ts`. */
+  warning?(): string | null;
   socket: SocketLimits;
   ingest: IngestSettings;
   /** A second listener, with TLS, for all the same. */

@@ -28,10 +28,16 @@ export interface RecipientOutcome {
   refusal: RecipientRefusal | null;
 }
 
-/** Entries of the error table that a recipient may be refused with. Only `mailbox_full` is worth another try. */
+/** Entries of the error table that a recipient may be refused with. Only `mailbox_full` and `no_room` are worth another try. */
 export type RecipientRefusal = Extract<
   ErrorName,
-  "unknown_mailbox" | "foreign_domain" | "sender_blocked" | "mail_never_fits" | "mail_looping" | "mailbox_full"
+  | "unknown_mailbox"
+  | "foreign_domain"
+  | "sender_blocked"
+  | "mail_never_fits"
+  | "mail_looping"
+  | "mailbox_full"
+  | "no_room"
 >;
 
 export interface IngestResult {
@@ -81,7 +87,12 @@ function isWithin(access: HandedMail["access"], { userId, mailboxId }: ReceiverR
 }
 
 /** For everybody, at the end. A post is not judged by DMARC, whose work its provider has done. */
-const finalRefusals = { gone: "unknown_mailbox", looping: "mail_looping", dmarc: "sender_blocked" } as const;
+const finalRefusals = {
+  gone: "unknown_mailbox",
+  looping: "mail_looping",
+  dmarc: "sender_blocked",
+  no_room: "no_room",
+} as const;
 
 function refusalOf(verdict: RecipientVerdict | null): RecipientRefusal | null {
   switch (verdict?.kind) {

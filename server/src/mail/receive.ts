@@ -6,6 +6,7 @@ import type { Envelope, Origin } from "../origin.ts";
 import { countReceived, type MailParser } from "../mime/mime.ts";
 import type { Mailbox, NewMailRecipient, Route, Store } from "../store/store.ts";
 import type { Admission } from "./admission.ts";
+import type { DiskSpace } from "./disk-space.ts";
 import type { Feed } from "./feed.ts";
 import type { SenderResults } from "./sender-results.ts";
 
@@ -23,16 +24,18 @@ export type RecipientVerdict =
   | { kind: "over_quota"; neverFits: boolean; recipient: ReceiverRecipient }
   | { kind: "blocked" | "listed" | "greylisted" };
 
-/** `gone`: keys of the recipients whose mailbox was deleted meanwhile, and who got nothing. */
+/** `gone`: keys of the recipients whose mailbox was deleted meanwhile, and who got nothing. `no_room`: the disk is nearly full. */
 export type ReceiveResult =
   | { kind: "stored"; receipt: string; gone: readonly string[] }
-  | { kind: "gone" | "looping" | "dmarc" };
+  | { kind: "gone" | "looping" | "dmarc" | "no_room" };
 
 export interface ReceiverOptions {
   store: Store;
   feed: Pick<Feed, "announce">;
   parser: MailParser;
   metrics: Metrics;
+  /** Left out where nobody watches the disk. */
+  disk?: Pick<DiskSpace, "isLow">;
   /** Domain of a `postmaster` that names none. */
   domain: string;
   /** Bytes of mail one user may keep; 0 is no quota. */
@@ -57,6 +60,11 @@ export class Receiver {
   /** A client is here and may send mail: what has to be looked up about it is begun. */
   expect(origin: Origin): void {
     this.#options.senders?.admission.expect(origin);
+  }
+
+  /** False while new mail is put off because the disk is nearly full: {@link receive} would answer `no_room`. */
+  hasRoom(): boolean {
+    return this.#options.disk?.isLow !== true;
   }
 
   /** May this address get a mail with this envelope? `null` is `postmaster` without a domain. */
@@ -98,6 +106,7 @@ export class Receiver {
     const startedMs = performance.now();
     const receivedAtMs = Date.now();
     const sizeBytes = mail.raw.byteLength;
+    if (!this.hasRoom()) return { kind: "no_room" };
     if (countReceived(mail.raw) > maxReceived) return { kind: "looping" };
     // Begun before the store owns the bytes, and awaited only where a recipient's domain wants to know before the 250.
     const check = senders?.results.begin(mail.envelope, mail.raw) ?? null;

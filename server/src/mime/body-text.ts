@@ -1,9 +1,13 @@
 import libmime from "libmime";
 import { decodeCharset } from "./charset.ts";
-import type { Defect } from "./defect.ts";
+import { mimeLimits, type Defect } from "./defect.ts";
 import { htmlToText } from "./html-text.ts";
 import type { Part } from "./part.ts";
 import { decodeTransfer } from "./transfer-encoding.ts";
+
+const LF = 0x0a;
+/** More than any charset needs for a character, in text that means something. */
+const bytesPerChar = 8;
 
 /**
  * The bytes of a part, its transfer encoding undone: an attachment as it was attached. `raw` and `part` belong together.
@@ -31,10 +35,23 @@ function decodeBody(raw: Buffer, part: Part, defects: Set<Defect>): string {
  * no NUL, no white space at the end.
  */
 export function readPartText(raw: Buffer, part: Part, defects: Set<Defect>): string {
-  const decoded = decodeBody(raw, part, defects);
-  if (part.type === "text/html") return htmlToText(decoded, defects);
-  const lines = normalLines(decoded);
+  if (part.type === "text/html") return htmlToText(decodeBody(raw, part, defects), defects);
+  const bodyEnd = enoughOf(raw, part);
+  if (bodyEnd < part.bodyEnd) defects.add("content_too_long");
+  const lines = normalLines(decodeBody(raw, { ...part, bodyEnd }, defects));
   return (part.flowed ? libmime.decodeFlowed(lines, part.delSp) : lines).trimEnd();
+}
+
+/**
+ * Where the bytes end of which more text is made than is ever kept, at the end of a line, because neither a character nor
+ * an encoded one goes over it. Nothing is gained by decoding the rest of a very long text, and memory is.
+ */
+function enoughOf(raw: Buffer, { bodyStart, bodyEnd, encoding }: Part): number {
+  const widest = encoding === "quoted-printable" ? 3 : encoding === "base64" ? 1.5 : 1;
+  const enough = bodyStart + mimeLimits.contentChars * bytesPerChar * widest;
+  if (enough >= bodyEnd) return bodyEnd;
+  const lineEnd = raw.lastIndexOf(LF, enough) + 1;
+  return lineEnd > bodyStart ? lineEnd : bodyEnd;
 }
 
 function normalLines(text: string): string {

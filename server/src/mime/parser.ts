@@ -1,4 +1,5 @@
 import { Worker } from "node:worker_threads";
+import { returnableBuffer } from "../freed-bytes.ts";
 import type { Defect } from "./defect.ts";
 import { summarizeHeader, summarizeMail, type MailSummary } from "./summary.ts";
 
@@ -15,6 +16,12 @@ export interface MailParserOptions {
   /** Heap of the worker in MiB; a mail that needs more breaks it. Default 512. */
   readonly workerHeapMb?: number;
 }
+
+/**
+ * After so many bytes of mails the worker is ended: it would hold what they left behind until its heap is half full, and
+ * starting another one takes less time than such mails take to come in.
+ */
+const exhaustingBytes = 16 * 1024 * 1024;
 
 interface Job {
   readonly raw: Uint8Array;
@@ -44,6 +51,8 @@ export class MailParser implements AsyncDisposable {
   readonly #waiting: Job[] = [];
   #running: RunningJob | null = null;
   #worker: Worker | null = null;
+  /** Parsed by the worker since its start. */
+  #parsedBytes = 0;
   #closed = false;
 
   constructor(options: MailParserOptions = {}) {
@@ -91,7 +100,8 @@ export class MailParser implements AsyncDisposable {
     this.#running = { job, timer };
     this.#worker ??= this.#startWorker();
     this.#worker.ref();
-    const copy = new Uint8Array(job.raw);
+    const copy = new Uint8Array(returnableBuffer(job.raw.length));
+    copy.set(job.raw);
     this.#worker.postMessage(copy, [copy.buffer]);
   }
 
@@ -114,10 +124,15 @@ export class MailParser implements AsyncDisposable {
   }
 
   #fail(reason: Defect): void {
+    this.#retireWorker();
+    this.#finish(reason);
+  }
+
+  #retireWorker(): void {
     const worker = this.#worker;
     this.#worker = null;
+    this.#parsedBytes = 0;
     void worker?.terminate();
-    this.#finish(reason);
   }
 
   #finish(result: MailSummary | Defect): void {
@@ -125,6 +140,8 @@ export class MailParser implements AsyncDisposable {
     this.#running = null;
     if (running !== null) {
       clearTimeout(running.timer);
+      this.#parsedBytes += running.job.raw.length;
+      if (this.#parsedBytes > exhaustingBytes) this.#retireWorker();
       running.job.resolve(typeof result === "string" ? summarizeHeader(running.job.raw, result) : result);
     }
     this.#runNext();

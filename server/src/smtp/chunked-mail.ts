@@ -1,5 +1,6 @@
 import type { ByteBudget } from "./byte-budget.ts";
 import { ChunkReader } from "./chunks.ts";
+import type { Spooling } from "./content.ts";
 import { chunkTaken, isError, replies, type Reply } from "./replies.ts";
 import type { Transaction } from "./transaction.ts";
 
@@ -21,12 +22,12 @@ export class ChunkedMail {
   /** `refusal`: why no chunk can be taken at all, as when there is no `transaction`; otherwise `null`. */
   constructor(
     mail: { transaction: Transaction | null; refusal: Reply | null },
-    limits: { maxBytes: number; budget: ByteBudget },
+    limits: { maxBytes: number; budget: ByteBudget; spooling: Spooling | null },
   ) {
     this.#transaction = mail.transaction;
     this.#refusal = mail.refusal;
     // With a limit of 0 nothing is kept.
-    this.reader = new ChunkReader(mail.refusal === null ? limits.maxBytes : 0, limits.budget);
+    this.reader = new ChunkReader(mail.refusal === null ? limits.maxBytes : 0, limits.budget, limits.spooling);
   }
 
   get isRefused(): boolean {

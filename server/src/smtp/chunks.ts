@@ -1,5 +1,5 @@
 import type { ByteBudget } from "./byte-budget.ts";
-import { MailContent, type ContentRefusal, type ContentResult } from "./content.ts";
+import { MailContent, type ContentRefusal, type ContentResult, type Spooling } from "./content.ts";
 
 const CR = 0x0d;
 const LF = 0x0a;
@@ -20,8 +20,8 @@ export class ChunkReader {
   #endsWithCr = false;
 
   /** `maxBytes`: largest content of all chunks together. Bytes are taken from `budget` as they come; see {@link heldBytes}. */
-  constructor(maxBytes: number, budget: ByteBudget) {
-    this.#content = new MailContent(maxBytes, budget);
+  constructor(maxBytes: number, budget: ByteBudget, spooling: Spooling | null = null) {
+    this.#content = new MailContent(maxBytes, budget, spooling);
   }
 
   /** Content bytes so far, those of a refused mail included. */
@@ -32,6 +32,11 @@ export class ChunkReader {
   /** Bytes taken from the budget. A refusal gives them back at once, whoever ends the mail otherwise has to. */
   get heldBytes(): number {
     return this.#content.heldBytes;
+  }
+
+  /** See {@link MailContent.holdUp}. */
+  get holdUp(): Promise<void> | null {
+    return this.#content.holdUp;
   }
 
   /** Why the mail will not be taken, as far as is known, and then for good. It may be known before the octets have come. */
@@ -65,7 +70,12 @@ export class ChunkReader {
     if (this.#content.refusal === null && this.#endsWithCr) this.#content.refuse("bad_line_ends");
   }
 
-  /** What was read, after {@link finish}. To be asked once. */
+  /** See {@link MailContent.settle}. */
+  settle(): Promise<void> | null {
+    return this.#content.settle();
+  }
+
+  /** What was read, after {@link finish} and once {@link settle} is over. To be asked once. */
   take(): ContentResult {
     return this.#content.take();
   }

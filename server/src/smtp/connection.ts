@@ -2,9 +2,12 @@ import type { Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { handshakeTimeoutMs, shakeHands, type Encryption, type HandshakeEnd } from "../encryption.ts";
 import type { Logger } from "../log.ts";
-import type { SmtpMetrics } from "./metrics.ts";
+import type { SmtpLimits } from "./limits.ts";
+import type { ConnectionCut, SmtpMetrics } from "./metrics.ts";
+import { Pace } from "./pace.ts";
 import { failed, greeting, type Protocol, type Reply } from "./replies.ts";
 import type { Session } from "./session.ts";
+import type { Patience } from "./stress.ts";
 import { newIncident } from "./transaction.ts";
 
 /** Input that may wait while an answer is being made; then the socket is no longer read. */
@@ -23,9 +26,11 @@ const doomedPatienceMs = 5_000;
 export interface ConnectionOptions {
   protocol: Protocol;
   hostname: string;
-  idleTimeoutMs: number;
-  log: Logger;
+  limits: SmtpLimits;
+  /** Changes with how busy the door is. */
+  patience: Patience;
   metrics: SmtpMetrics | undefined;
+  log: Logger;
   remote: string;
   /** What TLS is spoken with. `null`: the session never asks for it. */
   encryption: Encryption | null;
@@ -42,6 +47,8 @@ export class Connection {
   #socket: Socket;
   readonly #session: Session;
   readonly #options: ConnectionOptions;
+  readonly #pace: Pace;
+  #receivedBytes = 0;
   #chunks: Buffer[] = [];
   /** Read so far of the first chunk. */
   #offset = 0;
@@ -60,6 +67,7 @@ export class Connection {
     this.#socket = socket;
     this.#session = session;
     this.#options = options;
+    this.#pace = new Pace(options.limits, this.#activeAt);
     socket.on("close", () => session.abandon());
     if (options.isImplicitTls) this.#startTls();
     else {
@@ -73,30 +81,40 @@ export class Connection {
     this.#session.stop();
     if (this.#isShakingHands) return void this.#socket.destroy();
     if (this.#closingAt !== null || this.#isRunning || this.#session.isReceiving) return;
-    this.#reply(this.#session.expire());
+    this.#reply(this.#session.expire("idle"));
     this.#close();
   }
 
-  /** Closes a connection on which nothing happened for too long. To be called now and then. */
-  checkIdle(nowMs: number): void {
+  /** Closes a connection on which nothing, or too little, happened for too long. To be called now and then. */
+  checkPace(nowMs: number): void {
     if (this.#closingAt !== null) {
       if (nowMs - this.#closingAt >= lingerMs) this.#socket.destroy();
       return;
     }
     // A handshake has a time of its own.
-    if (this.#isWaiting || this.#isShakingHands) return;
-    const { idleTimeoutMs } = this.#options;
+    if (this.#isShakingHands) return;
+    if (this.#isWaiting) return this.#pace.excuse();
+    const { idleTimeoutMs } = this.#options.patience;
     const patienceMs = this.#session.isDoomed ? Math.min(doomedPatienceMs, idleTimeoutMs) : idleTimeoutMs;
-    if (nowMs - this.#activeAt < patienceMs) return;
-    // It does not read what it was told, so it would not read a goodbye either.
-    if (this.#socket.writableNeedDrain) return void this.#socket.destroy();
-    this.#reply(this.#session.expire());
-    this.#close();
+    if (nowMs - this.#activeAt >= patienceMs) return this.#cut("idle");
+    const { isReceiving, isInContent } = this.#session;
+    const fault = this.#pace.judge(nowMs, { bytes: this.#receivedBytes, isSending: isReceiving || isInContent });
+    if (fault !== null) this.#cut(fault);
   }
 
   /** Drops the connection; a mail in flight is either unfinished and gone, or already handed over. */
   destroy(): void {
     this.#socket.destroy();
+  }
+
+  #cut(why: ConnectionCut): void {
+    const { metrics, log, remote } = this.#options;
+    metrics?.connectionCut(why);
+    log.debug({ reason: why, remote }, "SMTP connection cut");
+    // It does not read what it was told, so it would not read a goodbye either.
+    if (this.#socket.writableNeedDrain) return void this.#socket.destroy();
+    this.#reply(this.#session.expire(why));
+    this.#close();
   }
 
   #listen(): void {
@@ -112,14 +130,14 @@ export class Connection {
 
   /** What comes from here on has to be a handshake: everything else, also what the plain socket has buffered, breaks it. */
   #startTls(): void {
-    const { encryption, idleTimeoutMs } = this.#options;
+    const { encryption, patience } = this.#options;
     if (encryption === null) throw new Error("TLS without certificates");
     const plain = this.#socket;
     plain.off("data", this.#take).off("end", this.#endInput).off("drain", this.#goOn).pause();
     this.#isShakingHands = true;
     shakeHands(plain, {
       optionsFor: (hello) => encryption.handshakeOptions(hello),
-      timeoutMs: Math.min(handshakeTimeoutMs, idleTimeoutMs),
+      timeoutMs: Math.min(handshakeTimeoutMs, patience.idleTimeoutMs),
       onEnd: (end) => this.#endHandshake(end),
     });
   }
@@ -150,6 +168,7 @@ export class Connection {
 
   readonly #take = (chunk: Buffer): void => {
     if (this.#closingAt !== null) return;
+    this.#receivedBytes += chunk.length;
     this.#chunks.push(chunk);
     this.#queuedBytes += chunk.length + chunkOverheadBytes;
     void this.#run();
@@ -166,7 +185,8 @@ export class Connection {
         const chunk = this.#chunks[0];
         if (chunk === undefined) break;
         const reply = this.#read(chunk);
-        if (reply !== null) this.#reply(typeof reply === "string" ? reply : await this.#wait(reply));
+        if (reply !== null) this.#reply(typeof reply === "string" ? reply : await this.#answer(reply));
+        if (this.#session.holdUp !== null) await this.#wait(this.#session.holdUp);
         // Bytes of a command that never ends are no sign of life; bytes of a mail are.
         if (reply !== null || this.#session.isInContent) this.#activeAt = performance.now();
         if (this.#replies.length > maxCollectedChars) this.#flush();
@@ -191,13 +211,18 @@ export class Connection {
     return reply;
   }
 
-  async #wait(reply: Promise<Reply>): Promise<Reply> {
+  async #answer(reply: Promise<Reply>): Promise<Reply> {
     // A commit takes long enough to write first; a check of a recipient mostly ends before the next turn.
     if (this.#session.isReceiving) this.#flush();
     else if (this.#replies !== "") this.#flushing ??= setImmediate(() => this.#flush());
+    return await this.#wait(reply);
+  }
+
+  /** Meanwhile the client is not silent: it waits for us. */
+  async #wait<Result>(work: Promise<Result>): Promise<Result> {
     this.#isWaiting = true;
     try {
-      return await reply;
+      return await work;
     } finally {
       this.#isWaiting = false;
     }

@@ -1,5 +1,5 @@
 import type { ByteBudget } from "./byte-budget.ts";
-import { MailContent, type ContentResult } from "./content.ts";
+import { MailContent, type ContentResult, type Spooling } from "./content.ts";
 
 const CR = 0x0d;
 const LF = 0x0a;
@@ -18,7 +18,7 @@ type Place = "line_start" | "in_line" | "after_cr" | "after_dot" | "after_dot_cr
  * are unstuffed, everything else stays byte-exact. The result is the same however the bytes are cut into chunks.
  *
  * A refused mail (bare CR or LF, too large, no room) is read to its end all the same, holding nothing, so that no byte
- * of it is ever taken for a command. Linear in the input; holds the content once, until the end copies it.
+ * of it is ever taken for a command. Linear in the input; holds the content once, until the end copies it, or spools it.
  */
 export class DataReader {
   /** Offset in the chunk just past what the last {@link read} used. */
@@ -29,8 +29,8 @@ export class DataReader {
   #nextLf = -1;
 
   /** `maxBytes`: largest content. Bytes are taken from `budget` as they come; see {@link heldBytes}. */
-  constructor(maxBytes: number, budget: ByteBudget) {
-    this.#content = new MailContent(maxBytes, budget);
+  constructor(maxBytes: number, budget: ByteBudget, spooling: Spooling | null = null) {
+    this.#content = new MailContent(maxBytes, budget, spooling);
   }
 
   /** Content bytes so far, dots unstuffed, those of a refused mail included. */
@@ -41,6 +41,11 @@ export class DataReader {
   /** Bytes taken from the budget. A refusal gives them back at once, whoever ends the mail otherwise has to. */
   get heldBytes(): number {
     return this.#content.heldBytes;
+  }
+
+  /** See {@link MailContent.holdUp}. */
+  get holdUp(): Promise<void> | null {
+    return this.#content.holdUp;
   }
 
   /** True once a bare CR or LF was met: the client will perhaps never send an end that counts. */
@@ -73,7 +78,12 @@ export class DataReader {
     return false;
   }
 
-  /** What was read, once {@link read} returned true. To be asked once. */
+  /** See {@link MailContent.settle}. */
+  settle(): Promise<void> | null {
+    return this.#content.settle();
+  }
+
+  /** What was read, once {@link read} returned true and {@link settle} is over. To be asked once. */
   take(): ContentResult {
     return this.#content.take();
   }

@@ -8,6 +8,8 @@ import type { Envelope, Origin } from "../origin.ts";
 export interface Intake {
   /** A client has said who it is: whatever is to be looked up about it may begin. Must not throw. */
   expect?(origin: Origin): void;
+  /** False when mail is to be put off for want of room (452). Asked at MAIL and while large mails come in; must not throw. */
+  hasRoom?(): boolean;
   /**
    * May this recipient get this mail? Asked at RCPT. `postmaster` without a domain arrives as `null`
    * (RFC 5321 section 4.5.1). Rejects only for a fault of ours, which is answered 451.
@@ -36,6 +38,8 @@ export type RecipientVerdict =
 /** Opaque to the door: it is handed back with the mail. `key` is equal for two RCPT that would store the same mail twice. */
 export interface AcceptedRecipient {
   readonly key: string;
+  /** Equal for all recipients of one mailbox. */
+  readonly mailboxId: number;
 }
 
 export interface IncomingMail {
@@ -54,4 +58,6 @@ export type ReceiveResult =
   | { kind: "gone" }
   | { kind: "looping" }
   /** Its sender's domain asks to have it rejected, and a recipient's domain does so. */
-  | { kind: "dmarc" };
+  | { kind: "dmarc" }
+  /** The disk has become too full meanwhile. */
+  | { kind: "no_room" };

@@ -20,9 +20,14 @@ export type RecipientRefusal =
   | "blocked"
   | "listed"
   | "greylisted"
+  | "too_many_unknown"
+  | "mailbox_too_fast"
   | "failed";
 
-export type ConnectionRefusal = "too_many" | "too_many_from_address" | "stopping" | "bad_proxy_header";
+export type ConnectionRefusal = "too_many" | "too_many_from_address" | "too_often" | "stopping" | "bad_proxy_header";
+
+/** Why a connection was ended that did not end itself. */
+export type ConnectionCut = "idle" | "slow" | "overdue";
 
 /** What the door counts. Calls are synchronous and must not throw. */
 export interface SmtpMetrics {
@@ -30,7 +35,13 @@ export interface SmtpMetrics {
   connectionClosed(): void;
   connectionRefused(reason: ConnectionRefusal): void;
   handshakeEnded(outcome: HandshakeOutcome): void;
+  connectionCut(reason: ConnectionCut): void;
+  stressChanged(isOn: boolean): void;
   recipientRefused(reason: RecipientRefusal): void;
+  /** MAIL was put off: too many of one client, or no room on the disk. */
+  mailPutOff(reason: "too_fast" | "no_room"): void;
+  /** A mail went on in a file. */
+  mailSpooled(): void;
   /** `bytes`: content that arrived, dots unstuffed. */
   mailEnded(outcome: MailOutcome, bytes: number): void;
 }

@@ -27,14 +27,25 @@ export class Pieces {
     this.#used = rest.copy(this.#block);
   }
 
+  /** Bytes held. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Everything in order, in a buffer that spans its whole ArrayBuffer; nothing is held afterwards. */
   take(): Buffer<ArrayBuffer> {
     const whole = Buffer.from(new ArrayBuffer(this.#bytes));
     let at = 0;
-    for (const piece of this.#pieces) at += piece.copy(whole, at);
-    this.#block?.copy(whole, at, 0, this.#used);
-    this.clear();
+    for (const piece of this.drain()) at += piece.copy(whole, at);
     return whole;
+  }
+
+  /** Everything in order, as it is held; nothing is held afterwards. */
+  drain(): Buffer[] {
+    const pieces = this.#pieces;
+    if (this.#block !== null) pieces.push(this.#block.subarray(0, this.#used));
+    this.clear();
+    return pieces;
   }
 
   clear(): void {

@@ -5,13 +5,17 @@ import type { Logger } from "../log.ts";
 import type { NetworkSet } from "../network.ts";
 import { Admission } from "./admission.ts";
 import { ByteBudget } from "./byte-budget.ts";
+import type { Spooling } from "./content.ts";
 import { Connection } from "./connection.ts";
 import type { Intake } from "./intake.ts";
 import type { SmtpLimits } from "./limits.ts";
 import type { ConnectionRefusal, SmtpMetrics } from "./metrics.ts";
 import { readProxyHeader } from "./proxy-stage.ts";
+import { Rates } from "./rates.ts";
 import { replies, type Protocol, type Reply } from "./replies.ts";
 import { Session } from "./session.ts";
+import type { Spool } from "./spool.ts";
+import { Stress } from "./stress.ts";
 import { removeStaleSocket } from "./unix-socket.ts";
 
 /** Where connections are taken: a port, of which 0 takes a free one, or a Unix socket, which every local user may open. */
@@ -44,6 +48,8 @@ export interface SmtpOptions {
   limits: SmtpLimits;
   /** Who has to begin each SMTP connection with a PROXY header, and is believed; LMTP listeners know no proxies. */
   proxyPeers?: NetworkSet;
+  /** Where large mails wait while they come in; without it all of them are held in memory. */
+  spool?: Spool;
   intake: Intake;
   /** Without it no TLS is spoken. */
   encryption?: Encryption;
@@ -51,7 +57,7 @@ export interface SmtpOptions {
   metrics?: SmtpMetrics;
 }
 
-/** How often idle connections are looked for; less often than this the linger of a closing one grows long. */
+/** How often idle and slow connections are looked for; less often than this the linger of a closing one grows long. */
 const maxSweepMs = 1_000;
 /** A proxy sends its header at once, so that only a wrong one needs this long. */
 const proxyTimeoutMs = 5_000;
@@ -67,6 +73,9 @@ export class SmtpServer implements AsyncDisposable {
   readonly #lmtpLimits: SmtpLimits;
   readonly #admission: Admission;
   readonly #budget: ByteBudget;
+  readonly #spooling: Spooling | null;
+  readonly #stress: Stress;
+  readonly #rates: Rates;
   readonly #connections = new Set<Connection>();
   /** Of listed proxies that have not said yet for whom they speak. */
   readonly #arriving = new Set<Socket>();
@@ -88,13 +97,17 @@ export class SmtpServer implements AsyncDisposable {
   }
 
   private constructor(options: SmtpOptions) {
-    const { limits } = options;
+    const { limits, spool, log, metrics } = options;
     this.#options = options;
-    this.#lmtpLimits = { ...limits, maxMails: Infinity, maxErrors: Infinity };
+    this.#lmtpLimits = { ...limits, maxMails: Infinity, maxErrors: Infinity, maxSessionMs: Infinity };
     this.#admission = new Admission(limits.maxConnections, limits.maxConnectionsPerIp);
+    this.#spooling = spool === undefined ? null : { spool, afterBytes: limits.spoolBytes, log, metrics };
+    this.#stress = new Stress(limits, { log, metrics });
+    this.#rates = new Rates(limits.rates, log);
     this.#budget = new ByteBudget(limits.maxBufferedBytes);
     // One timer for all: re-arming one for each connection and chunk is what makes idle limits cost.
-    this.#sweep = setInterval(() => this.#checkIdle(), Math.min(limits.idleTimeoutMs / 4, maxSweepMs));
+    const shortestMs = Math.min(limits.idleTimeoutMs, limits.stressIdleTimeoutMs, limits.minRatePeriodMs);
+    this.#sweep = setInterval(() => this.#checkPace(), Math.min(shortestMs / 4, maxSweepMs));
   }
 
   /** Where the first listener listens, which must have a port. */
@@ -196,6 +209,8 @@ export class SmtpServer implements AsyncDisposable {
 
   #admit(socket: Socket, peer: Peer): void {
     // All of a mail server's own connections come from one address.
+    if (peer.protocol !== "lmtp" && !this.#rates.mayConnect(peer.remote))
+      return this.#refuse(socket, peer, "too_often");
     const admittance = this.#admission.enter(peer.protocol === "lmtp" ? null : peer.remote);
     if ("refusal" in admittance) return this.#refuse(socket, peer, admittance.refusal);
     this.#open(socket, peer, admittance.network);
@@ -204,12 +219,16 @@ export class SmtpServer implements AsyncDisposable {
   #open(socket: Socket, { protocol, tls, remote }: Peer, network: string | null): void {
     const { hostname, intake, log, metrics, encryption = null } = this.#options;
     const limits = protocol === "lmtp" ? this.#lmtpLimits : this.#options.limits;
+    const patience = protocol === "lmtp" ? this.#lmtpLimits : this.#stress;
+    const visitor = protocol === "lmtp" ? null : this.#rates.visitor(remote);
     const session = new Session({
       protocol,
       hostname,
       limits,
       budget: this.#budget,
-      surroundings: { intake, log, metrics, maxRecipients: limits.maxRecipients },
+      spooling: this.#spooling,
+      patience,
+      surroundings: { intake, log, metrics, maxRecipients: limits.maxRecipients, visitor },
       remote,
       encryption: tls === "starttls" ? encryption : null,
     });
@@ -218,7 +237,8 @@ export class SmtpServer implements AsyncDisposable {
     const connection = new Connection(socket, session, {
       protocol,
       hostname,
-      idleTimeoutMs: limits.idleTimeoutMs,
+      limits,
+      patience,
       log,
       metrics,
       remote,
@@ -226,8 +246,10 @@ export class SmtpServer implements AsyncDisposable {
       isImplicitTls: tls === "implicit",
     });
     this.#connections.add(connection);
+    this.#stress.note(this.#connections.size);
     socket.on("close", () => {
       this.#connections.delete(connection);
+      this.#stress.note(this.#connections.size);
       this.#admission.leave(network);
       metrics?.connectionClosed();
       log.debug({ remote, mails: session.mails }, "SMTP connection closed");
@@ -251,9 +273,9 @@ export class SmtpServer implements AsyncDisposable {
     if (this.#servers.every(({ listening }) => !listening) && this.#connections.size === 0) this.#allClosed.resolve();
   }
 
-  #checkIdle(): void {
+  #checkPace(): void {
     const nowMs = performance.now();
-    for (const connection of this.#connections) connection.checkIdle(nowMs);
+    for (const connection of this.#connections) connection.checkPace(nowMs);
   }
 
   #destroyAll(): void {
@@ -273,5 +295,6 @@ interface Peer {
 const connectionRefusals = {
   too_many: replies.tooManyConnections,
   too_many_from_address: replies.tooManyFromAddress,
+  too_often: replies.connectsTooOften,
   stopping: replies.stopping,
 } as const satisfies Partial<Record<ConnectionRefusal, Reply>>;

@@ -4,12 +4,15 @@ import type { Origin } from "../origin.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import { ChunkedMail } from "./chunked-mail.ts";
 import type { ChunkReader } from "./chunks.ts";
+import type { Spooling } from "./content.ts";
 import { parseCommand, type Command } from "./commands.ts";
 import { DataReader } from "./data.ts";
 import type { SmtpLimits } from "./limits.ts";
 import { LineReader, type Line, type LineFault } from "./lines.ts";
 import { isPostmaster, needsUtf8, type Path } from "./paths.ts";
+import type { ConnectionCut } from "./metrics.ts";
 import { extensions, isError, isLast, replies, type Protocol, type Reply } from "./replies.ts";
+import type { Patience } from "./stress.ts";
 import { Transaction, type Surroundings } from "./transaction.ts";
 
 export interface SessionOptions {
@@ -19,6 +22,10 @@ export interface SessionOptions {
   limits: SmtpLimits;
   /** Shared by all sessions of a server. */
   budget: ByteBudget;
+  /** `null`: a mail that does not fit into the budget is put off. */
+  spooling: Spooling | null;
+  /** Changes with how busy the door is. */
+  patience: Patience;
   surroundings: Surroundings;
   /** Address of the client. */
   remote: string;
@@ -83,6 +90,11 @@ export class Session {
     return this.#awaitsTls;
   }
 
+  /** While this is a promise nothing may be read: the mail that comes in needs room first. It never rejects. */
+  get holdUp(): Promise<void> | null {
+    return this.#data?.holdUp ?? this.#chunks?.reader.holdUp ?? null;
+  }
+
   /** Mails transferred so far, refused ones included. */
   get mails(): number {
     return this.#mails;
@@ -134,15 +146,15 @@ export class Session {
     this.#isStopping = true;
   }
 
-  /** The last reply to a client of which nothing came for too long, or which {@link stop} left waiting. */
-  expire(): Reply {
+  /** The last reply to a client that took too long, or which {@link stop} left waiting. */
+  expire(why: ConnectionCut): Reply {
     this.#isOver = true;
     if (this.isDoomed && this.#transaction !== null && this.#data !== null) {
       const { bytes } = this.#data;
       this.#data = null;
       return this.#transaction.atEnd(this.#transaction.refuse("bad_line_ends", bytes));
     }
-    return this.#isStopping ? replies.stopping : replies.idle;
+    return this.#isStopping ? replies.stopping : replies[why];
   }
 
   /** Gives back what an unfinished mail holds: the client is gone. A mail that was handed over stays handed over. */
@@ -218,11 +230,26 @@ export class Session {
     if (needsUtf8(from) && !parameters.smtpUtf8) return replies.needsUtf8;
     if (from.address === null && from.text !== "") return replies.badSender;
     if (parameters.sizeBytes > limits.maxMessageBytes) return replies.tooLarge;
+    const objection = this.#objection(surroundings);
+    if (objection !== null) return objection;
     this.#transaction = new Transaction(
       { from: from.address?.text ?? "", parameters, origin: this.#origin, tls: this.#tls },
       surroundings,
     );
     return replies.senderOk;
+  }
+
+  /** Why no mail is taken now, however good it is. */
+  #objection({ intake, metrics, visitor }: Surroundings): Reply | null {
+    if (intake.hasRoom?.() === false) {
+      metrics?.mailPutOff("no_room");
+      return replies.noRoom;
+    }
+    if (visitor?.mayMail() === false) {
+      metrics?.mailPutOff("too_fast");
+      return replies.mailsTooFast;
+    }
+    return null;
   }
 
   #recipient(to: Path): Reply | Promise<Reply> {
@@ -236,12 +263,11 @@ export class Session {
   }
 
   #startMail(): Reply {
-    const { limits, budget } = this.#options;
+    const { limits, budget, spooling } = this.#options;
     if (this.#transaction === null) return replies.mailFirst;
     if (this.#chunks !== null) return replies.chunksOpen;
     if (!this.#transaction.hasRecipients) return this.#noRecipients();
-    if (!budget.fits(Math.max(this.#transaction.parameters.sizeBytes, 1))) return replies.noRoom;
-    this.#data = new DataReader(limits.maxMessageBytes, budget);
+    this.#data = new DataReader(limits.maxMessageBytes, budget, spooling);
     return replies.startMail;
   }
 
@@ -257,12 +283,12 @@ export class Session {
   }
 
   #openChunks(): ChunkedMail {
-    const { limits, budget } = this.#options;
+    const { limits, budget, spooling } = this.#options;
     const transaction = this.#transaction;
     let refusal: Reply | null = null;
     if (transaction === null) refusal = replies.mailFirst;
     else if (!transaction.hasRecipients) refusal = this.#noRecipients();
-    return new ChunkedMail({ transaction, refusal }, { maxBytes: limits.maxMessageBytes, budget });
+    return new ChunkedMail({ transaction, refusal }, { maxBytes: limits.maxMessageBytes, budget, spooling });
   }
 
   /** Answers one chunk; `null` where no reply is due. */
@@ -295,6 +321,8 @@ export class Session {
     this.#isCommitting = true;
     let reply: Reply;
     try {
+      const settling = content.settle();
+      if (settling !== null) await settling;
       const result = content.take();
       reply =
         result.kind === "mail"
@@ -319,7 +347,7 @@ export class Session {
     if (isNewError) this.#errors++;
     this.#isOver = isLast(reply);
     if (this.#isOver) return reply;
-    const hasTooManyErrors = this.#errors >= this.#options.limits.maxErrors;
+    const hasTooManyErrors = this.#errors >= this.#options.patience.maxErrors;
     // A mail that comes in by chunks may still end.
     const isStopped = this.#isStopping && !this.isReceiving;
     if (!isStopped && !hasTooManyErrors) return reply;

@@ -5,6 +5,7 @@ import type { Envelope, Origin } from "../origin.ts";
 import type { AcceptedRecipient, Intake, RecipientVerdict } from "./intake.ts";
 import type { MailParameters } from "./commands.ts";
 import type { MailOutcome, RecipientRefusal, SmtpMetrics } from "./metrics.ts";
+import type { Visitor } from "./rates.ts";
 import { failed, replies, stored, type Reply } from "./replies.ts";
 
 /** What a mail needs from the house: where it goes, and who is told. */
@@ -13,6 +14,8 @@ export interface Surroundings {
   log: Logger;
   metrics: SmtpMetrics | undefined;
   maxRecipients: number;
+  /** Counts what the client does; `null`: nobody does. */
+  visitor: Visitor | null;
 }
 
 /** One mail between MAIL and its end: its envelope, and what becomes of it. */
@@ -43,18 +46,29 @@ export class Transaction {
 
   /** Answers RCPT. `null` is `<postmaster>`. Two addresses that would store the same mail twice count once. Never rejects. */
   async addRecipient(address: Address | null): Promise<Reply> {
-    const { intake, log, metrics, maxRecipients } = this.#surroundings;
+    const { intake, log, metrics, maxRecipients, visitor } = this.#surroundings;
     if ((this.#replyKeys?.length ?? this.#recipients.size) >= maxRecipients) return replies.tooManyRecipients;
+    // Asked before anything is looked up: neither the answer nor its time tells a harvester what exists.
+    if (visitor !== null && !visitor.mayName()) {
+      metrics?.recipientRefused("too_many_unknown");
+      return replies.tooManyUnknown;
+    }
     const facts = { from: this.#envelope.from, to: address?.text ?? "postmaster", remote: this.#envelope.origin.ip };
     try {
       const verdict = await intake.checkRecipient(address, this.#envelope);
       if (verdict.kind === "accepted") {
+        if (visitor !== null && !visitor.mayReach(verdict.recipient.mailboxId)) {
+          log.info({ reason: "mailbox_too_fast", ...facts }, "Recipient refused");
+          metrics?.recipientRefused("mailbox_too_fast");
+          return replies.mailboxTooFast;
+        }
         this.#recipients.set(verdict.recipient.key, verdict.recipient);
         this.#replyKeys?.push(verdict.recipient.key);
         return replies.recipientOk;
       }
       log.info({ reason: verdict.kind, ...facts }, "Recipient refused");
       metrics?.recipientRefused(verdict.kind);
+      if (verdict.kind === "unknown_mailbox") visitor?.noteUnknown();
       return replyTo(verdict);
     } catch (error) {
       const incident = newIncident();
@@ -82,6 +96,7 @@ export class Transaction {
       const result = await this.#surroundings.intake.receive({ envelope: this.#envelope, recipients, raw });
       if (result.kind !== "stored") return this.atEnd(this.refuse(result.kind, bytes));
       this.#surroundings.metrics?.mailEnded("stored", bytes);
+      this.#surroundings.visitor?.noteDelivered(recipients.map(({ mailboxId }) => mailboxId));
       const ms = Math.round(performance.now() - startedAt);
       this.#surroundings.log.info({ receipt: result.receipt, ...this.#facts(bytes), ms }, "Mail stored");
       return this.atEnd(stored(result.receipt), result.gone);

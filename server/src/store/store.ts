@@ -107,10 +107,7 @@ export interface Store extends AsyncDisposable {
   removeSenderRule(input: { action: RuleAction; value: string }): Promise<boolean>;
   /** Rules in id order; of one list when `action` is given. */
   listSenderRules(page: Page & { action?: RuleAction }): Promise<SenderRule[]>;
-  /**
-   * All that is to be known when a sender is judged, when any of it changed after a revision, in whichever process
-   * (0: from the beginning); `null` when nothing did, which costs one look-up.
-   */
+  /** All that senders are judged by, where any of it changed after a revision (0: ever), in whichever process; else `null`, for one look-up. */
   senderPolicy(sinceRevision: number): Promise<SenderPolicy | null>;
 
   /** Turns expired temp mailboxes into deleted ones, at most `limit`; answers how many. */
@@ -129,6 +126,8 @@ export interface Store extends AsyncDisposable {
 
   /** Writes a consistent copy to a file or location that must not exist yet, while mail goes on coming in. */
   backup(target: string): Promise<void>;
+  /** Bytes that new mail can use before the store takes more of its disk. Costs one look-up. */
+  reusableBytes(): Promise<number>;
   /** Engine name, schema version and what a doctor should know; throws when the store cannot serve. */
   check(): Promise<StoreHealth>;
 }

@@ -35,7 +35,9 @@ async function play(pieces: readonly Buffer[]): Promise<ChunkDialog> {
     hostname: "mx.test",
     limits,
     budget,
-    surroundings: { intake, log: silentLog(), metrics: undefined, maxRecipients: 100 },
+    spooling: null,
+    patience: limits,
+    surroundings: { intake, log: silentLog(), metrics: undefined, maxRecipients: 100, visitor: null },
     remote: "192.0.2.1",
     encryption: null,
   });

@@ -6,6 +6,7 @@ import type { IncomingMail, Intake, ReceiveResult, RecipientVerdict } from "../.
 import { NetworkSet } from "../../src/network.ts";
 import type { SmtpLimits } from "../../src/smtp/limits.ts";
 import type { SmtpMetrics } from "../../src/smtp/metrics.ts";
+import type { Spool } from "../../src/smtp/spool.ts";
 import { SmtpServer, type SmtpListener } from "../../src/smtp/server.ts";
 import { silentLog } from "./silent-log.ts";
 import { serverName } from "./smtp-client.ts";
@@ -39,7 +40,7 @@ export class MemoryIntake implements Intake {
   }
 
   accept(address: string): void {
-    this.verdicts.set(address, { kind: "accepted", recipient: { key: address } });
+    this.verdicts.set(address, { kind: "accepted", recipient: { key: address, mailboxId: this.verdicts.size + 1 } });
   }
 
   async checkRecipient(address: Address | null, { sizeBytes }: Envelope): Promise<RecipientVerdict> {
@@ -76,6 +77,35 @@ export const roomyLimits: SmtpLimits = {
   maxConnections: 1000,
   maxConnectionsPerIp: 50,
   maxBufferedBytes: 268_435_456,
+  spoolBytes: 1_048_576,
+  minBytesPerSecond: 500,
+  minRatePeriodMs: 30_000,
+  maxSessionMs: 600_000,
+  stressPercent: 100,
+  stressIdleTimeoutMs: 10_000,
+  stressMaxErrors: 1,
+  rates: {
+    trusted: null,
+    connectionsPerMinute: 0,
+    mailsPerMinute: 0,
+    mailboxMailsPerMinute: 0,
+    unknownRecipients: 0,
+    unknownPeriodMs: 600_000,
+  },
+};
+
+/** Counts nothing. */
+export const noMetrics: SmtpMetrics = {
+  connectionOpened: () => undefined,
+  connectionClosed: () => undefined,
+  connectionRefused: () => undefined,
+  connectionCut: () => undefined,
+  handshakeEnded: () => undefined,
+  stressChanged: () => undefined,
+  recipientRefused: () => undefined,
+  mailPutOff: () => undefined,
+  mailSpooled: () => undefined,
+  mailEnded: () => undefined,
 };
 
 /** A listener on any port of the loopback. */
@@ -97,6 +127,7 @@ export interface DoorOptions {
   listeners?: readonly SmtpListener[];
   /** Canonical networks. */
   proxyPeers?: readonly string[];
+  spool?: Spool;
   metrics?: SmtpMetrics;
   encryption?: Encryption;
   /** Gets every log line. */
@@ -111,6 +142,7 @@ export async function openDoor(intake: Intake, options: DoorOptions = {}): Promi
     ...(options.proxyPeers === undefined ? {} : { proxyPeers: new NetworkSet(options.proxyPeers) }),
     hostname: serverName,
     limits: { ...roomyLimits, ...options.limits },
+    ...(options.spool === undefined ? {} : { spool: options.spool }),
     intake,
     log:
       lines === undefined

@@ -45,7 +45,7 @@ Examples:
 async function examine(session: Session, outbound: ListenAddress | null): Promise<Finding[]> {
   const { config } = session;
   const dataDir = checkDataDir(config.data_dir);
-  const findings = [checkProgram(), dataDir.finding, checkDisk(config.data_dir)];
+  const findings = [checkProgram(), dataDir.finding, checkDisk(config)];
   const running = dataDir.exists && dataDir.finding.verdict !== "bad" && (await isServing(config));
   findings.push({ check: "server", verdict: "good", detail: running ? "running" : "not running" });
   const store = dataDir.exists ? await checkStore(session) : null;

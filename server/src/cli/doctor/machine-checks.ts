@@ -1,10 +1,10 @@
 import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import type { Config } from "../../config.ts";
+import { bytesKeptFree } from "../../mail/disk-space.ts";
 import type { Finding } from "./finding.ts";
 import { isoTime, sizeText } from "../units.ts";
 
-const scarceBytes = 1024 ** 3;
-const dangerousBytes = 100 * 1024 ** 2;
 /** Before this moment there was no such program, so a clock that shows less is wrong. */
 const earliestMs = Date.UTC(2026, 0, 1);
 
@@ -36,12 +36,15 @@ function judgeDataDir(path: string, exists: boolean): Pick<Finding, "verdict" | 
   return { verdict: "good", detail: `${path} is writable, and private` };
 }
 
-/** Is there room for mail? */
-export function checkDisk(dataDir: string): Finding {
-  const { bavail, bsize } = statfsSync(nearestExisting(resolve(dataDir)));
+/** Is there room for mail, and for some time? What the store can use again is not counted. */
+export function checkDisk(config: Config): Finding {
+  const { bavail, bsize } = statfsSync(nearestExisting(resolve(config.data_dir)));
   const freeBytes = bavail * bsize;
-  const verdict = freeBytes < dangerousBytes ? "bad" : freeBytes < scarceBytes ? "note" : "good";
-  return { check: "disk", verdict, detail: `${sizeText(freeBytes)} free` };
+  const floorBytes = Math.max(config.min_free_bytes, bytesKeptFree(config.smtp_max_message_bytes));
+  const detail = `${sizeText(freeBytes)} free`;
+  if (freeBytes >= 2 * floorBytes) return { check: "disk", verdict: "good", detail };
+  const floor = `new mail is put off below ${sizeText(floorBytes)}`;
+  return { check: "disk", verdict: freeBytes < floorBytes ? "bad" : "note", detail: `${detail}; ${floor}` };
 }
 
 /** Does the clock show a time that can be? `sinceMs`: a moment that has been. */

@@ -9,7 +9,7 @@ import * as directory from "./directory-reads.ts";
 import { makeDirectory, syncPath } from "./durable-files.ts";
 import { LogKeeper } from "./log-keeper.ts";
 import { describeMail, listMails, readMail } from "./mail-reads.ts";
-import { readSchemaVersion } from "./schema.ts";
+import { pageBytes, readSchemaVersion } from "./schema.ts";
 import { listSenderRules, senderPolicy } from "./sender-reads.ts";
 import { WriterThread } from "./writer-thread.ts";
 
@@ -208,6 +208,13 @@ class SqliteStore implements contract.Store {
     // Not the log keeper's thread: a long copy must not keep the log from being looked after.
     await using copier = new CopierThread(this.#parts.file);
     await copier.run({ kind: "backup", target: path });
+  }
+
+  async reusableBytes(): Promise<number> {
+    return this.#read((reader) => {
+      const pages = reader.get<{ freelist_count: number }>("PRAGMA freelist_count")?.freelist_count ?? 0;
+      return pages * pageBytes;
+    });
   }
 
   async check(): Promise<contract.StoreHealth> {

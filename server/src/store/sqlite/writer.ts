@@ -1,5 +1,6 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { messageOf } from "../../errors.ts";
+import { freeBytes } from "../../freed-bytes.ts";
 import type { Connection } from "./connection.ts";
 import { openForWriting, pageBytes } from "./schema.ts";
 import { refusedBecause, runJobs, TransactionFailure } from "./transaction.ts";
@@ -39,7 +40,7 @@ class Writer {
     this.#note(message);
     this.#drain();
     while (this.#queue.length > 0 || this.#checkpointIsDue) {
-      if (this.#queue.length > 0) this.#post(this.#run(this.#nextBatch()));
+      if (this.#queue.length > 0) this.#runBatch(this.#nextBatch());
       if (this.#checkpointIsDue || this.#logBytes > maxLogBytes) this.#checkpoint("PASSIVE");
       this.look();
       this.#drain();
@@ -84,6 +85,12 @@ class Writer {
       count++;
     }
     return this.#queue.splice(0, count);
+  }
+
+  #runBatch(batch: Job[]): void {
+    const outcomes = this.#run(batch);
+    for (const job of batch) if (job.kind === "mail") freeBytes(job.mail.raw);
+    this.#post(outcomes);
   }
 
   #run(batch: Job[]): Outcome[] {

@@ -27,7 +27,9 @@ async function play(chunks: readonly Buffer[]): Promise<Dialog> {
     hostname,
     limits,
     budget,
-    surroundings: { intake, log, metrics: undefined, maxRecipients: limits.maxRecipients },
+    spooling: null,
+    patience: limits,
+    surroundings: { intake, log, metrics: undefined, maxRecipients: limits.maxRecipients, visitor: null },
     remote: "192.0.2.1",
     encryption: null,
   });
@@ -39,7 +41,7 @@ async function play(chunks: readonly Buffer[]): Promise<Dialog> {
       if (reply !== null) replies.push(typeof reply === "string" ? reply : await reply);
     }
   }
-  if (!session.isOver) replies.push(session.expire());
+  if (!session.isOver) replies.push(session.expire("idle"));
   session.abandon();
   assert.ok(session.isOver && budget.fits(budgetBytes), "a session ends and holds nothing then");
   // The names of faults are random.

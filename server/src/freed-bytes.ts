@@ -1,0 +1,19 @@
+/** Below this the next collection of garbage comes soon enough. */
+const largeBytes = 65_536;
+
+/**
+ * Gives the memory of large bytes back at once; they must not be used any more. A thread that is handed one large mail
+ * after the other, and makes little garbage of its own, would hold many of them before it collects them.
+ */
+export function freeBytes(bytes: Uint8Array<ArrayBuffer>): void {
+  if (bytes.buffer.byteLength >= largeBytes) bytes.buffer.transferToFixedLength(0);
+}
+
+/**
+ * Memory that goes back to the system as soon as it is freed, in whichever thread. Unlike with other buffers no allocator
+ * keeps what was freed for later, which costs more than the mail itself where mails are large and threads are many.
+ */
+export function returnableBuffer(bytes: number): ArrayBuffer {
+  // Resizable buffers are pages of their own.
+  return new ArrayBuffer(bytes, { maxByteLength: bytes });
+}
