@@ -9,6 +9,7 @@ import { sendTogether, type OverloadReport } from "./faults/overload.ts";
 import { listThroughApi } from "./faults/read-back.ts";
 import { canTrace, readTrace, straceCommand, traceEnded } from "./faults/strace-file.ts";
 import { forgetPeak, residentBytes } from "./support/process-memory.ts";
+import { ReplyLinter } from "./support/reply-linter.ts";
 import { ServiceProcess, type ServiceProcessOptions } from "./support/service-process.ts";
 import { SmtpClient } from "./support/smtp-client.ts";
 import { TemporaryDirectory } from "./support/temporary-directory.ts";
@@ -23,6 +24,13 @@ async function start(dataDir: string, options: Partial<ServiceProcessOptions> = 
   const { env, ...rest } = options;
   const limits = { CATMAILS_SMTP_MAX_CONNECTIONS_PER_IP: "10000", ...env };
   return await ServiceProcess.start({ dataDir, ...rest, env: limits });
+}
+
+/** A client that connects and says nothing. */
+function visit(port: number): Socket {
+  const linter = new ReplyLinter();
+  const socket = connect(port, "127.0.0.1").setEncoding("latin1");
+  return socket.on("data", (chunk: string) => linter.take(chunk));
 }
 
 function residentOf({ report: { mailbox, key = "" } }: ServiceProcess) {
@@ -73,7 +81,7 @@ test("2,000 idle connections cost less than 64 KiB each", { skip: onlyLinux }, a
   const sockets: Socket[] = [];
   // Not more at once than the queue of new connections holds.
   while (sockets.length < 2000) {
-    const some = Array.from({ length: 200 }, () => connect(port, "127.0.0.1"));
+    const some = Array.from({ length: 200 }, () => visit(port));
     await Promise.all(some.map((socket) => once(socket, "data")));
     sockets.push(...some);
   }
@@ -113,7 +121,7 @@ test(
     const under = ["sh", "-c", 'ulimit -n 100 && exec "$0" "$@"'];
     await using service = await start(directory.path, { under });
     const { port } = service.report.smtp;
-    const sockets = Array.from({ length: 300 }, () => connect(port, "127.0.0.1"));
+    const sockets = Array.from({ length: 300 }, () => visit(port));
     const settled = await Promise.all(
       sockets.map(async (socket) => {
         socket.on("error", () => undefined);
