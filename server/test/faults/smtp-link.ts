@@ -64,7 +64,8 @@ export class SmtpLink implements Disposable {
     for (const recipient of mail.recipients) {
       const reply = await this.#reply();
       if (reply.startsWith("250 ")) accepted.push(recipient);
-      else refusal = reply;
+      // After a refused MAIL these are only out of sequence.
+      else if (sender.startsWith("250 ")) refusal = reply;
     }
     const start = await this.#reply();
     if (!start.startsWith("354 ")) {
