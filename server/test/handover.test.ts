@@ -11,13 +11,16 @@ import { ReplyTap } from "./support/reply-tap.ts";
 import { ServiceProcess } from "./support/service-process.ts";
 import { skipWithoutRootProgram } from "./support/system-program.ts";
 import { realDiskDirectory } from "./support/temporary-directory.ts";
+import { TlsPlace } from "./support/tls-place.ts";
 import { until } from "./support/until.ts";
 
 /** For each way of handing over; HANDOVER_MAILS=10000 is the long form. */
 const count = Number(process.env["HANDOVER_MAILS"] ?? "200");
 /** Exim makes processes for each mail. */
 const eximCount = Math.min(count, Number(process.env["HANDOVER_EXIM_MAILS"] ?? "20"));
-const domains = ["lmtp.test", "socket.test", "smtp.test", "strict.test"] as const;
+const domains = ["lmtp.test", "socket.test", "smtp.test", "tls.test", "strict.test"] as const;
+/** In the server's certificate. */
+const serverName = "mx.test";
 const numbers = Array.from({ length: count }, (_, i) => i + 1);
 
 /** A real Cat Mails with all its ways in, and domains whose mail for any address is one resident's. */
@@ -26,21 +29,25 @@ class Receiving implements AsyncDisposable {
   /** Of taps before the server's own: whatever it says to a mail server is judged. */
   readonly ports: { smtp: number; lmtp: number };
   readonly socket: string;
+  /** What a client has to trust. */
+  readonly rootFile: string;
   readonly #ann: Resident;
   readonly #mails: SeedMail[] = [];
   readonly #parts: AsyncDisposableStack;
 
   private constructor(
-    made: Pick<Receiving, "service" | "ports" | "socket"> & { ann: Resident; parts: AsyncDisposableStack },
+    made: Pick<Receiving, "service" | "ports" | "socket" | "rootFile"> & { ann: Resident; parts: AsyncDisposableStack },
   ) {
     this.service = made.service;
     this.ports = made.ports;
     this.socket = made.socket;
+    this.rootFile = made.rootFile;
     this.#ann = made.ann;
     this.#parts = made.parts;
   }
 
-  static async open(): Promise<Receiving> {
+  /** With a certificate STARTTLS is announced, which whoever comes through a tap must not take. */
+  static async open({ hasCertificate = false } = {}): Promise<Receiving> {
     await using parts = new AsyncDisposableStack();
     const directory = parts.use(realDiskDirectory()).path;
     // A mail server's own user has to come to the socket.
@@ -50,13 +57,21 @@ class Receiving implements AsyncDisposable {
     const [ann] = await settleResidents(dataDir, ["ann"]);
     assert.ok(ann);
     await serveDomains(dataDir, ann.address);
-    const env = { CATMAILS_LMTP_PORT: "0", CATMAILS_LMTP_SOCKET: socket };
+    const tls = parts.use(new TlsPlace());
+    tls.add([serverName]);
+    const env = {
+      CATMAILS_LMTP_PORT: "0",
+      CATMAILS_LMTP_SOCKET: socket,
+      CATMAILS_LOG_LEVEL: "info",
+      CATMAILS_SMTP_HOSTNAME: serverName,
+      ...(hasCertificate ? { CATMAILS_TLS_DIR: tls.path("live") } : {}),
+    };
     const service = parts.use(await ServiceProcess.start({ dataDir, env }));
     const lmtp = service.report.lmtp?.find((place) => "port" in place);
     const taps = { smtp: await ReplyTap.open(service.report.smtp.port), lmtp: await ReplyTap.open(lmtp?.port ?? 0) };
     for (const tap of Object.values(taps)) parts.use(tap);
     const ports = { smtp: taps.smtp.port, lmtp: taps.lmtp.port };
-    return new Receiving({ service, ports, socket, ann, parts: parts.move() });
+    return new Receiving({ service, ports, socket, rootFile: tls.maker.rootFile, ann, parts: parts.move() });
   }
 
   /** Every mail that is here by now, the oldest first. */
@@ -112,14 +127,26 @@ describe("Postfix hands over", { skip: skipWithoutRootProgram("postfix") }, () =
   let receiving: Receiving;
   let postfix: Postfix;
   before(async () => {
-    receiving = await Receiving.open();
-    const { ports, socket } = receiving;
+    receiving = await Receiving.open({ hasCertificate: true });
+    const { ports, socket, rootFile, service } = receiving;
     const main = sample("deploy/postfix/main.cf", {
       "mails.example": domains.join(", "),
       "127.0.0.1:2424": `127.0.0.1:${ports.lmtp}`,
     });
-    const others = `inline:{socket.test=lmtp:unix:${socket}, smtp.test=smtp:[127.0.0.1]:${ports.smtp}}`;
-    postfix = await Postfix.start(`${main}transport_maps = ${others}\n`);
+    // No tap can stand between the two ends of TLS.
+    const underTls = `[127.0.0.1]:${service.report.smtp.port}`;
+    const ways = [
+      `socket.test=lmtp:unix:${socket}`,
+      `smtp.test=smtp:[127.0.0.1]:${ports.smtp}`,
+      `tls.test=smtp:${underTls}`,
+    ];
+    const settings = [
+      `transport_maps = inline:{${ways.join(", ")}}`,
+      `smtp_tls_policy_maps = inline:{{${underTls} = secure match=${serverName}}}`,
+      `smtp_tls_CAfile = ${rootFile}`,
+      "smtp_tls_loglevel = 1",
+    ];
+    postfix = await Postfix.start(`${main}${settings.join("\n")}\n`);
   });
   after(async () => {
     await postfix[Symbol.asyncDispose]();
@@ -130,6 +157,7 @@ describe("Postfix hands over", { skip: skipWithoutRootProgram("postfix") }, () =
     ["LMTP on a port", "lmtp.test"],
     ["LMTP on a Unix socket", "socket.test"],
     ["SMTP", "smtp.test"],
+    ["SMTP with STARTTLS", "tls.test"],
   ] as const) {
     test(`${count} mails over ${way}, each once`, async () => {
       await postfix.send(count, `m@${domain}`);
@@ -139,6 +167,13 @@ describe("Postfix hands over", { skip: skipWithoutRootProgram("postfix") }, () =
       assert.doesNotMatch(postfix.log, /status=(?!sent)/);
     });
   }
+
+  test("under TLS it has verified the certificate each time, and no mail came in without", () => {
+    assert.match(postfix.log, /Verified TLS connection established to 127\.0\.0\.1/);
+    assert.doesNotMatch(postfix.log, /(?:Untrusted|Anonymous) TLS connection/);
+    const stored = receiving.service.log.filter((line) => line.includes("Mail stored"));
+    assert.equal(stored.filter((line) => /"tls":"TLSv1\.[23]"/.test(line)).length, count);
+  });
 
   test("and refuses recipients that Cat Mails does not know while the sender waits, without a bounce", async () => {
     const main = sample("deploy/postfix/main.cf", {

@@ -43,3 +43,9 @@ test("there is no MTA-STS policy unless it is asked for", async (t) => {
   const ask = await serving(t, {});
   assert.match(await ask("mta-sts.mails.example"), /^404 /);
 });
+
+test("a policy can be taken back with mode none", async (t) => {
+  const ask = await serving(t, { CATMAILS_MTA_STS_MODE: "none", CATMAILS_MTA_STS_MAX_AGE: "1d" });
+  const policy = "version: STSv1\r\nmode: none\r\nmx: mails.example\r\nmax_age: 86400\r\n";
+  assert.equal(await ask("mta-sts.mails.example"), `200 text/plain; charset=utf-8 ${policy}`);
+});

@@ -25,6 +25,7 @@ error     unix        - - n - -   error
 retry     unix        - - n - -   error
 anvil     unix        - - n - 1   anvil
 scache    unix        - - n - 1   scache
+tlsmgr    unix        - - n - 1   tlsmgr
 postlog   unix-dgram  n - n - 1   postlogd
 smtpd     unix        n - n - -   smtpd
 `;
