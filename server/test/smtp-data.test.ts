@@ -94,9 +94,10 @@ test("a mail that is stuffed as a client does it comes out as it was", () => {
   );
 });
 
-test("content is given in a buffer that spans its whole ArrayBuffer", () => {
+test("content of several pieces is given in a buffer that spans its whole ArrayBuffer", () => {
   const reader = new DataReader(1000, new ByteBudget(1000));
-  assert.ok(reader.read(Buffer.from("abc\r\n.\r\nQUIT\r\n"), 0));
+  assert.equal(reader.read(Buffer.from("a"), 0), false);
+  assert.ok(reader.read(Buffer.from("bc\r\n.\r\nQUIT\r\n"), 0));
   const result = reader.take();
   assert.ok(result.kind === "mail");
   assert.equal(result.raw.buffer.byteLength, 5);

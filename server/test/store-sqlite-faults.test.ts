@@ -103,10 +103,11 @@ describe("SQLite under faults", () => {
     await using scene = new StoreScene(place, await place.open(), false);
     const ann = await scene.store.findUser("ann@mails.test");
     assert.ok(ann !== null);
-    const mail = newMail(main(ann), "once");
+    const large = { raw: new Uint8Array(100_000) };
+    const mail = newMail(main(ann), "once", large);
     await scene.store.commit(mail);
     await assert.rejects(scene.store.commit(mail), TypeError);
-    const twice = newMail(main(ann), "twice");
+    const twice = newMail(main(ann), "twice", large);
     const results = await Promise.allSettled([scene.store.commit(twice), scene.store.commit(twice)]);
     assert.ok(results.every(({ status }) => status === "rejected"));
     assert.deepEqual(await scene.subjects(ann), ["once"]);

@@ -46,7 +46,7 @@ export interface IncomingMail {
   envelope: Envelope;
   /** At least one, no two with the same key. */
   recipients: readonly AcceptedRecipient[];
-  /** Content after dot-unstuffing, spanning its whole ArrayBuffer. */
+  /** Content after dot-unstuffing. What came in more than one piece spans its whole ArrayBuffer. */
   raw: Buffer<ArrayBuffer>;
 }
 

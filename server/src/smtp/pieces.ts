@@ -32,8 +32,14 @@ export class Pieces {
     return this.#bytes;
   }
 
-  /** Everything in order, in a buffer that spans its whole ArrayBuffer; nothing is held afterwards. */
+  /** Everything in order, one piece as it came, more in a buffer that spans its whole ArrayBuffer; nothing is held afterwards. */
   take(): Buffer<ArrayBuffer> {
+    const [only] = this.#pieces;
+    if (only !== undefined && this.#pieces.length === 1 && this.#block === null) {
+      this.clear();
+      // What a socket has read is never shared memory.
+      return only as Buffer<ArrayBuffer>;
+    }
     const whole = Buffer.from(new ArrayBuffer(this.#bytes));
     let at = 0;
     for (const piece of this.drain()) at += piece.copy(whole, at);

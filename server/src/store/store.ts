@@ -141,7 +141,7 @@ export interface Page {
 
 /** One mail on its way in. The store owns `raw` from the call on: the caller must not touch its bytes again. */
 export interface NewMail {
-  /** Bytes as received. Must span its whole ArrayBuffer, so that an engine may transfer it to a thread. */
+  /** Bytes as received. Large ones span their whole ArrayBuffer, so that an engine can hand it to a thread without a copy. */
   raw: Uint8Array<ArrayBuffer>;
   /** Envelope sender; empty for the null reverse-path. */
   envelopeFrom: string;

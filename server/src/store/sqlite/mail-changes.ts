@@ -1,8 +1,8 @@
 import type { NewMail, NewMailRecipient } from "../store.ts";
 import type { Connection } from "./connection.ts";
 
-/** Ids in the order of a mail's recipients; 0 where the mailbox is gone. All 0: nothing was stored. */
-export type GivenIds = number[];
+/** Ids in the order of a mail's recipients, of one recipient the id alone; 0 where the mailbox is gone. All 0: nothing was stored. */
+type GivenIds = number | number[];
 
 interface LiveMailbox {
   address: string;
@@ -74,10 +74,10 @@ function takeIds(connection: Connection, plans: readonly MailPlan[]): Map<number
 
 function insertMail(connection: Connection, { mail, live }: MailPlan, next: Map<number, number>): GivenIds {
   const alive = live.filter((mailbox) => mailbox !== null).length;
-  if (alive === 0) return live.map(() => 0);
+  if (alive === 0) return live.length === 1 ? 0 : live.map(() => 0);
   const messageId = insertMessage(connection, mail);
   if (alive > 1) connection.insert("INSERT INTO message_share (message_id, refs) VALUES (?, ?)", messageId, alive);
-  return mail.recipients.map(({ userId, mailboxId, mailTo }, index) => {
+  const ids = mail.recipients.map(({ userId, mailboxId, mailTo }, index) => {
     const mailbox = live[index];
     if (mailbox === null || mailbox === undefined) return 0;
     const id = next.get(userId);
@@ -95,6 +95,7 @@ function insertMail(connection: Connection, { mail, live }: MailPlan, next: Map<
     );
     return id;
   });
+  return ids.length === 1 ? (ids[0] ?? 0) : ids;
 }
 
 function insertMessage(connection: Connection, mail: NewMail): number {

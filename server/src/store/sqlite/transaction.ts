@@ -35,7 +35,7 @@ function runTogether(connection: Connection, jobs: readonly Job[]): Outcome[] {
     const outcomes: Outcome[] = [];
     for (let at = 0; at < jobs.length; at = outcomes.length) {
       const mails = mailsFrom(jobs, at);
-      if (mails.length > 0) outcomes.push(...insertMails(connection, mails).map(done));
+      if (mails.length > 0) outcomes.push(...insertMails(connection, mails));
       else outcomes.push(runCall(connection, jobs[at]));
     }
     connection.change("COMMIT");

@@ -2,8 +2,8 @@ import { Worker } from "node:worker_threads";
 import { Refusal } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import type { CommittedMail, NewMail, NewMailRecipient } from "../store.ts";
-import type { GivenIds } from "./mail-changes.ts";
 import type { Operations } from "./operations.ts";
+import { packJobs } from "./packed-jobs.ts";
 import type { FromWriter, Job, Outcome, ToWriter, WriterStart } from "./writer-messages.ts";
 
 export interface WriterThreadOptions {
@@ -60,17 +60,18 @@ export class WriterThread implements AsyncDisposable {
 
   /** Store.commit. */
   commit(mail: NewMail): Promise<CommittedMail> {
-    // A transferred buffer reads as empty: without this, committing a mail twice would store an empty one.
+    // A transferred buffer reads as empty: without this, committing a large mail twice would store an empty one.
     if (mail.raw.buffer.detached) return Promise.reject(new TypeError("the raw bytes of this mail were given away"));
     const { recipients } = mail;
     const bytes = mail.raw.length;
     this.#pendingMails++;
     this.#pendingBytes += bytes;
     return new Promise((resolve, reject) => {
-      this.#send({ kind: "mail", mail: asSent(mail) }, (outcome) => {
+      this.#send({ kind: "mail", mail }, (outcome) => {
         this.#pendingMails--;
         this.#pendingBytes -= bytes;
-        if (outcome?.kind === "done") resolve(committedMail(recipients, outcome.value as GivenIds));
+        if (typeof outcome === "number") resolve(committedMail(recipients, [outcome]));
+        else if (Array.isArray(outcome)) resolve(committedMail(recipients, outcome));
         else reject(refusalOf(outcome));
       });
     });
@@ -83,7 +84,7 @@ export class WriterThread implements AsyncDisposable {
   ): Promise<ReturnType<Operations[Name]>> {
     return new Promise((resolve, reject) => {
       this.#send({ kind: "call", name, input }, (outcome) => {
-        if (outcome?.kind === "done") resolve(outcome.value as ReturnType<Operations[Name]>);
+        if (isDone(outcome)) resolve(outcome.value as ReturnType<Operations[Name]>);
         else reject(refusalOf(outcome));
       });
     });
@@ -91,7 +92,7 @@ export class WriterThread implements AsyncDisposable {
 
   /** Lets the thread copy the rest of the log into the database and start the log anew. */
   finishCheckpoint(): void {
-    this.#post({ kind: "finish-checkpoint" }, []);
+    this.#post({ kind: "finish-checkpoint" });
   }
 
   /** Refuses what comes from now on, lets everything asked for before finish, and ends the thread. */
@@ -100,7 +101,7 @@ export class WriterThread implements AsyncDisposable {
       this.#flush();
       this.#isClosing = true;
       clearTimeout(this.#restartTimer);
-      this.#post({ kind: "close" }, []);
+      this.#post({ kind: "close" });
     }
     await this.#ended;
   }
@@ -119,21 +120,18 @@ export class WriterThread implements AsyncDisposable {
     const jobs = this.#outbox;
     if (jobs.length === 0) return;
     this.#outbox = [];
-    this.#post(
-      { kind: "jobs", jobs },
-      jobs.flatMap((job) => (job.kind === "mail" ? [job.mail.raw.buffer] : [])),
-    );
+    try {
+      const { packed, transfers } = packJobs(jobs);
+      this.#post({ kind: "jobs", jobs: packed }, transfers);
+    } catch (error) {
+      // Only a caller's mistake gets here (one buffer given twice); these jobs were never sent.
+      this.#options.log?.error({ err: error }, "The store could not hand jobs to its writer");
+      for (const waiting of this.#waiting.splice(this.#waiting.length - jobs.length)) waiting(null);
+    }
   }
 
-  #post(message: ToWriter, transfers: ArrayBuffer[]): void {
-    try {
-      this.#worker?.postMessage(message, transfers);
-    } catch (error) {
-      // Only a caller's mistake gets here (one buffer given twice); the jobs of this message were never sent.
-      this.#options.log?.error({ err: error }, "The store could not hand jobs to its writer");
-      const count = message.kind === "jobs" ? message.jobs.length : 0;
-      for (const waiting of this.#waiting.splice(this.#waiting.length - count)) waiting(null);
-    }
+  #post(message: ToWriter, transfers: ArrayBuffer[] = []): void {
+    this.#worker?.postMessage(message, transfers);
   }
 
   #launch(): Promise<void> {
@@ -164,7 +162,7 @@ export class WriterThread implements AsyncDisposable {
   #onReady(worker: Worker): void {
     this.#worker = worker;
     this.#hasStarted = true;
-    if (this.#isClosing) this.#post({ kind: "close" }, []);
+    if (this.#isClosing) this.#post({ kind: "close" });
   }
 
   #onExit(): void {
@@ -185,7 +183,7 @@ export class WriterThread implements AsyncDisposable {
     let failed: string | null = null;
     settled.forEach((waiting, index) => {
       const outcome = outcomes[index] ?? null;
-      if (outcome?.kind === "refused" && outcome.errorName === "store_failed") failed = outcome.detail;
+      if (isRefused(outcome) && outcome.errorName === "store_failed") failed = outcome.detail;
       waiting(outcome);
     });
     if (failed === null) this.#restartDelayMs = firstRestartDelayMs;
@@ -193,14 +191,7 @@ export class WriterThread implements AsyncDisposable {
   }
 }
 
-/** Only what the contract names crosses over, and bytes that can be transferred whole. */
-function asSent(mail: NewMail): NewMail {
-  const { raw, envelopeFrom, mailFrom, subject, content, receivedAtMs, defects, origin, recipients } = mail;
-  const whole = raw.length === raw.buffer.byteLength ? raw : new Uint8Array(raw);
-  return { raw: whole, envelopeFrom, mailFrom, subject, content, receivedAtMs, defects, origin, recipients };
-}
-
-function committedMail(recipients: readonly NewMailRecipient[], ids: GivenIds): CommittedMail {
+function committedMail(recipients: readonly NewMailRecipient[], ids: readonly number[]): CommittedMail {
   const delivered: { userId: number; mailboxId: number; mailTo: string; id: number }[] = [];
   const gone: NewMailRecipient[] = [];
   recipients.forEach((recipient, index) => {
@@ -212,8 +203,16 @@ function committedMail(recipients: readonly NewMailRecipient[], ids: GivenIds): 
   return { delivered, gone };
 }
 
+function isDone(outcome: Outcome | null): outcome is Extract<Outcome, { kind: "done" }> {
+  return typeof outcome === "object" && outcome !== null && "kind" in outcome && outcome.kind === "done";
+}
+
+function isRefused(outcome: Outcome | null): outcome is Extract<Outcome, { kind: "refused" }> {
+  return typeof outcome === "object" && outcome !== null && "kind" in outcome && outcome.kind === "refused";
+}
+
 function refusalOf(outcome: Outcome | null): Refusal {
-  if (outcome?.kind !== "refused") return new Refusal("store_failed");
+  if (!isRefused(outcome)) return new Refusal("store_failed");
   const { errorName, detail } = outcome;
   return detail === null ? new Refusal(errorName) : new Refusal(errorName, { cause: new Error(detail) });
 }

@@ -2,6 +2,7 @@ import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "
 import { messageOf } from "../../errors.ts";
 import { freeBytes } from "../../freed-bytes.ts";
 import type { Connection } from "./connection.ts";
+import { unpackJobs } from "./packed-jobs.ts";
 import { openForWriting, pageBytes } from "./schema.ts";
 import { refusedBecause, runJobs, TransactionFailure } from "./transaction.ts";
 import type { FromWriter, Job, Outcome, ToWriter, WriterStart } from "./writer-messages.ts";
@@ -63,7 +64,7 @@ class Writer {
   }
 
   #note(message: ToWriter): void {
-    if (message.kind === "jobs") for (const job of message.jobs) this.#queue.push(job);
+    if (message.kind === "jobs") for (const job of unpackJobs(message.jobs)) this.#queue.push(job);
     else if (message.kind === "finish-checkpoint") this.#checkpointIsDue = true;
     else this.#isClosing = true;
   }
@@ -89,7 +90,7 @@ class Writer {
 
   #runBatch(batch: Job[]): void {
     const outcomes = this.#run(batch);
-    for (const job of batch) if (job.kind === "mail") freeBytes(job.mail.raw);
+    for (const job of batch) if (job.kind === "mail" && job.ends !== undefined) freeBytes(job.ends);
     this.#post(outcomes);
   }
 
