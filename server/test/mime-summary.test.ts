@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
+import fc from "fast-check";
+import { firstAddress, parseAddresses } from "../src/mime/address-list.ts";
 import { countReceived, mimeLimits, summarizeMail, type MailSummary } from "../src/mime/mime.ts";
 import { corpus, skipWithout } from "./support/corpora.ts";
 import { nestedMultiparts } from "./support/hostile-mails.ts";
@@ -357,4 +359,24 @@ test("Received fields are counted in the header only, in any case and on any lin
 test("bytes that are no Buffer and lie inside of a bigger one are read alike", () => {
   const padded = new Uint8Array([1, 2, 3, ...Buffer.from("Subject: s\r\n\r\nbody"), 4, 5]);
   assert.equal(summarizeMail(padded.subarray(3, -2)).content, "body");
+});
+
+test("the sender that is read the short way is the first that the whole parser finds", () => {
+  const name = fc.stringMatching(/^[\w .,'"-]{0,8}$/);
+  const address = fc.stringMatching(/^[\w.+=,-]{0,6}@[\w.,-]{0,6}$/);
+  const field = fc.oneof(
+    address,
+    fc.tuple(name, address).map(([shown, at]) => `${shown}<${at}>`),
+    fc.tuple(name, address).map(([shown, at]) => `"${shown}" <${at}>`),
+    fc
+      .array(fc.constantFrom("a", "b.c", "@", "<", ">", '"', " ", ",", ":", "(", ")"), { maxLength: 10 })
+      .map((parts) => parts.join("")),
+  );
+  fc.assert(
+    fc.property(field, (value) => {
+      const first = parseAddresses(value.trim()).find((found) => found.address !== "");
+      assert.equal(firstAddress(value.trim()), first?.address ?? "");
+    }),
+    { numRuns: 2000 },
+  );
 });

@@ -78,7 +78,8 @@ class PartIndexer {
         pos = this.#openChild(this.#multiparts[delimiter.level]!, pos);
       }
     }
-    return isBareMultipart(root) ? { ...root, type: "text/plain" } : root;
+    if (isBareMultipart(root)) root.type = "text/plain";
+    return root;
   }
 
   #openChild(parent: OpenMultipart, start: number): number {

@@ -7,7 +7,7 @@ import { isIdentity } from "./transfer-encoding.ts";
 /** One part of a mail: where it lies in raw, and what its header says about it. The mail itself is the first part. */
 export interface Part {
   /** Lower-case `type/subtype`; `text/plain` where it is missing or unreadable (RFC 2045 section 5.2). */
-  readonly type: string;
+  type: string;
   /** As declared; `null` when it is not. */
   readonly charset: string | null;
   /** Lower-case Content-Transfer-Encoding, "" when there is none. */
@@ -63,26 +63,54 @@ export function readPart(
   const type = mediaType(content, context.fallbackType);
   const boundary = type.startsWith("multipart/") ? boundaryOf(content) : "";
   if (boundary === "" && type.startsWith("multipart/")) defects.add("missing_boundary");
-  const part: Part = {
-    type,
-    charset: content.params.get("charset") ?? null,
-    encoding,
-    disposition: disposition.value,
-    get filename() {
-      return parameterText(disposition, "filename") ?? parameterText(content, "name");
-    },
-    isNamed: disposition.params.has("filename") || content.params.has("name"),
-    contentId: withoutBrackets(read("content-id")),
-    flowed: content.params.get("format")?.toLowerCase() === "flowed",
-    delSp: content.params.get("delsp")?.toLowerCase() === "yes",
-    start: withoutBrackets(content.params.get("start") ?? ""),
-    fields: block.fields,
-    headerStart,
-    bodyStart: block.bodyStart,
-    bodyEnd: raw.length,
-    parts: [],
-  };
+  const contentId = withoutBrackets(read("content-id"));
+  const place = { fields: block.fields, headerStart, bodyStart: block.bodyStart, bodyEnd: raw.length };
+  const part = new ReadPart({ type, encoding, contentId, ...place }, content, disposition);
   return { part, boundary, isMessage: isMessageType(type) && isIdentity(encoding) };
+}
+
+type PartFacts = Pick<Part, "type" | "encoding" | "contentId" | "fields" | "headerStart" | "bodyStart" | "bodyEnd">;
+
+/** A class, because an object literal with a getter costs as much as the rest of a plain mail's header (measured). */
+class ReadPart implements Part {
+  type: string;
+  readonly charset: string | null;
+  readonly encoding: string;
+  readonly disposition: string;
+  readonly isNamed: boolean;
+  readonly contentId: string | null;
+  readonly flowed: boolean;
+  readonly delSp: boolean;
+  readonly start: string | null;
+  readonly fields: readonly HeaderField[];
+  readonly headerStart: number;
+  readonly bodyStart: number;
+  bodyEnd: number;
+  readonly parts: Part[] = [];
+  readonly #content: ParameterValue;
+  readonly #disposition: ParameterValue;
+
+  constructor(facts: PartFacts, content: ParameterValue, disposition: ParameterValue) {
+    this.type = facts.type;
+    this.charset = content.params.get("charset") ?? null;
+    this.encoding = facts.encoding;
+    this.disposition = disposition.value;
+    this.isNamed = disposition.params.has("filename") || content.params.has("name");
+    this.contentId = facts.contentId;
+    this.flowed = content.params.get("format")?.toLowerCase() === "flowed";
+    this.delSp = content.params.get("delsp")?.toLowerCase() === "yes";
+    this.start = withoutBrackets(content.params.get("start") ?? "");
+    this.fields = facts.fields;
+    this.headerStart = facts.headerStart;
+    this.bodyStart = facts.bodyStart;
+    this.bodyEnd = facts.bodyEnd;
+    this.#content = content;
+    this.#disposition = disposition;
+  }
+
+  get filename(): string | null {
+    return parameterText(this.#disposition, "filename") ?? parameterText(this.#content, "name");
+  }
 }
 
 /**
@@ -125,6 +153,7 @@ function isMessageType(type: string): boolean {
 }
 
 function withoutBrackets(value: string): string | null {
+  if (value === "") return null;
   const text = value.trim().replace(/^<|>$/g, "");
   return text === "" ? null : text;
 }
