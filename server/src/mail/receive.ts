@@ -67,24 +67,38 @@ export class Receiver {
     return this.#options.disk?.isLow !== true;
   }
 
-  /** May this address get a mail with this envelope? `null` is `postmaster` without a domain. */
-  async checkRecipient(address: Address | null, envelope: Envelope): Promise<RecipientVerdict> {
-    const { store, quotaBytes, domain, senders } = this.#options;
-    const { sizeBytes } = envelope;
+  /**
+   * May this address get a mail with this envelope? `null` is `postmaster` without a domain. Answers at once where the
+   * store does and nothing has to be asked elsewhere: that is every mail's way, and each promise costs.
+   */
+  checkRecipient(address: Address | null, envelope: Envelope): RecipientVerdict | Promise<RecipientVerdict> {
+    const { store, domain, senders } = this.#options;
     // Before anything is said about the mailbox: a blocked sender learns nothing.
     if (senders?.admission.isBlocked(envelope)) return { kind: "blocked" };
     const target = address ?? parseAddress(`postmaster@${domain}`);
     if (target === null) return { kind: "unknown_mailbox" };
-    let route = await store.route(target, Date.now());
-    if (route.kind === "unknown_mailbox" && target.local === "postmaster") route = await this.#routePostmaster();
+    const route = store.route(target, Date.now());
+    return route instanceof Promise
+      ? route.then((found) => this.#judge(found, target, envelope))
+      : this.#judge(route, target, envelope);
+  }
+
+  #judge(route: Route, target: Address, envelope: Envelope): RecipientVerdict | Promise<RecipientVerdict> {
+    if (route.kind !== "unknown_mailbox" || target.local !== "postmaster") return this.#admit(route, target, envelope);
+    return this.#routePostmaster().then((found) => this.#admit(found, target, envelope));
+  }
+
+  #admit(route: Route, target: Address, envelope: Envelope): RecipientVerdict | Promise<RecipientVerdict> {
+    const { quotaBytes, senders } = this.#options;
+    const { sizeBytes } = envelope;
     if (route.kind !== "mailbox") return route;
     const recipient = recipientOf(route.mailbox, target.text);
     if (quotaBytes > 0 && route.usedBytes + sizeBytes >= quotaBytes) {
       return { kind: "over_quota", neverFits: sizeBytes > quotaBytes, recipient };
     }
     const asked = senders?.admission.objection(envelope, target) ?? null;
-    const objection = asked === null ? null : await asked;
-    return objection === null ? { kind: "accepted", recipient } : { kind: objection };
+    if (asked === null) return { kind: "accepted", recipient };
+    return asked.then((objection) => (objection === null ? { kind: "accepted", recipient } : { kind: objection }));
   }
 
   /** Is mail for this domain taken here at all? */

@@ -185,7 +185,11 @@ export class Connection {
         const chunk = this.#chunks[0];
         if (chunk === undefined) break;
         const reply = this.#read(chunk);
-        if (reply !== null) this.#reply(typeof reply === "string" ? reply : await this.#answer(reply));
+        if (typeof reply === "string") this.#reply(reply);
+        else if (reply !== null) {
+          this.#flushBefore();
+          this.#reply(await this.#wait(reply));
+        }
         if (this.#session.holdUp !== null) await this.#wait(this.#session.holdUp);
         // Bytes of a command that never ends are no sign of life; bytes of a mail are.
         if (reply !== null || this.#session.isInContent) this.#activeAt = performance.now();
@@ -211,11 +215,10 @@ export class Connection {
     return reply;
   }
 
-  async #answer(reply: Promise<Reply>): Promise<Reply> {
+  #flushBefore(): void {
     // A commit takes long enough to write first; a check of a recipient mostly ends before the next turn.
     if (this.#session.isReceiving) this.#flush();
     else if (this.#replies !== "") this.#flushing ??= setImmediate(() => this.#flush());
-    return await this.#wait(reply);
   }
 
   /** Meanwhile the client is not silent: it waits for us. */

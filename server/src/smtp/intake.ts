@@ -12,9 +12,9 @@ export interface Intake {
   hasRoom?(): boolean;
   /**
    * May this recipient get this mail? Asked at RCPT. `postmaster` without a domain arrives as `null`
-   * (RFC 5321 section 4.5.1). Rejects only for a fault of ours, which is answered 451.
+   * (RFC 5321 section 4.5.1). Throws and rejects only for a fault of ours, which is answered 451.
    */
-  checkRecipient(address: Address | null, envelope: Envelope): Promise<RecipientVerdict>;
+  checkRecipient(address: Address | null, envelope: Envelope): RecipientVerdict | Promise<RecipientVerdict>;
   /**
    * Takes one mail. Resolves `stored` only after a completed sync for every recipient that still exists.
    * Rejects only for a fault of ours, which is answered 451. The caller gives `raw` away.

@@ -44,37 +44,25 @@ export class Transaction {
     return this.#recipients.size > 0;
   }
 
-  /** Answers RCPT. `null` is `<postmaster>`. Two addresses that would store the same mail twice count once. Never rejects. */
-  async addRecipient(address: Address | null): Promise<Reply> {
-    const { intake, log, metrics, maxRecipients, visitor } = this.#surroundings;
+  /** Answers RCPT. `null` is `<postmaster>`. Two addresses that would store the same mail twice count once. Never throws or rejects. */
+  addRecipient(address: Address | null): Reply | Promise<Reply> {
+    const { intake, metrics, maxRecipients, visitor } = this.#surroundings;
     if ((this.#replyKeys?.length ?? this.#recipients.size) >= maxRecipients) return replies.tooManyRecipients;
     // Asked before anything is looked up: neither the answer nor its time tells a harvester what exists.
     if (visitor !== null && !visitor.mayName()) {
       metrics?.recipientRefused("too_many_unknown");
       return replies.tooManyUnknown;
     }
-    const facts = { from: this.#envelope.from, to: address?.text ?? "postmaster", remote: this.#envelope.origin.ip };
+    const to = address?.text ?? "postmaster";
     try {
-      const verdict = await intake.checkRecipient(address, this.#envelope);
-      if (verdict.kind === "accepted") {
-        if (visitor !== null && !visitor.mayReach(verdict.recipient.mailboxId)) {
-          log.info({ reason: "mailbox_too_fast", ...facts }, "Recipient refused");
-          metrics?.recipientRefused("mailbox_too_fast");
-          return replies.mailboxTooFast;
-        }
-        this.#recipients.set(verdict.recipient.key, verdict.recipient);
-        this.#replyKeys?.push(verdict.recipient.key);
-        return replies.recipientOk;
-      }
-      log.info({ reason: verdict.kind, ...facts }, "Recipient refused");
-      metrics?.recipientRefused(verdict.kind);
-      if (verdict.kind === "unknown_mailbox") visitor?.noteUnknown();
-      return replyTo(verdict);
+      const verdict = intake.checkRecipient(address, this.#envelope);
+      if (!(verdict instanceof Promise)) return this.#answerRecipient(verdict, to);
+      return verdict.then(
+        (found) => this.#answerRecipient(found, to),
+        (error: unknown) => this.#failRecipient(error, to),
+      );
     } catch (error) {
-      const incident = newIncident();
-      log.error({ err: error, incident, ...facts }, "Recipient check failed");
-      metrics?.recipientRefused("failed" satisfies RecipientRefusal);
-      return failed(incident);
+      return this.#failRecipient(error, to);
     }
   }
 
@@ -113,6 +101,37 @@ export class Transaction {
     this.#surroundings.log.info({ reason: outcome, ...this.#facts(bytes) }, "Mail refused");
     this.#surroundings.metrics?.mailEnded(outcome, bytes);
     return refusals[outcome];
+  }
+
+  #answerRecipient(verdict: RecipientVerdict, to: string): Reply {
+    const { log, metrics, visitor } = this.#surroundings;
+    if (verdict.kind === "accepted") {
+      const { recipient } = verdict;
+      if (visitor !== null && !visitor.mayReach(recipient.mailboxId)) {
+        log.info({ reason: "mailbox_too_fast", ...this.#recipientFacts(to) }, "Recipient refused");
+        metrics?.recipientRefused("mailbox_too_fast");
+        return replies.mailboxTooFast;
+      }
+      this.#recipients.set(recipient.key, recipient);
+      this.#replyKeys?.push(recipient.key);
+      return replies.recipientOk;
+    }
+    log.info({ reason: verdict.kind, ...this.#recipientFacts(to) }, "Recipient refused");
+    metrics?.recipientRefused(verdict.kind);
+    if (verdict.kind === "unknown_mailbox") visitor?.noteUnknown();
+    return replyTo(verdict);
+  }
+
+  #failRecipient(error: unknown, to: string): Reply {
+    const { log, metrics } = this.#surroundings;
+    const incident = newIncident();
+    log.error({ err: error, incident, ...this.#recipientFacts(to) }, "Recipient check failed");
+    metrics?.recipientRefused("failed" satisfies RecipientRefusal);
+    return failed(incident);
+  }
+
+  #recipientFacts(to: string): { from: string; to: string; remote: string } {
+    return { from: this.#envelope.from, to, remote: this.#envelope.origin.ip };
   }
 
   #facts(bytes: number): { from: string; recipients: number; bytes: number; remote: string; tls?: string } {

@@ -22,9 +22,10 @@ export interface Store extends AsyncDisposable {
 
   /**
    * Where mail for an address goes. One indexed lookup each for the mailbox, the catch-all and the domain. A catch-all
-   * gets nothing for an address that another user gave up or let expire, as long as it is reserved.
+   * gets nothing for an address that another user gave up or let expire, as long as it is reserved. Asked for every mail:
+   * an engine that knows at once answers (and throws) at once.
    */
-  route(address: RouteAddress, nowMs: number): Promise<Route>;
+  route(address: RouteAddress, nowMs: number): Route | Promise<Route>;
   /** The API key with this SHA-256, with its user; `null` when there is none or it is revoked or expired. */
   findKey(hash: Uint8Array, nowMs: number): Promise<ApiKey | null>;
 

@@ -75,7 +75,7 @@ class SqliteStore implements contract.Store {
     return this.#parts.writer.pending();
   }
 
-  async route(address: contract.RouteAddress, nowMs: number) {
+  route(address: contract.RouteAddress, nowMs: number) {
     return this.#read((reader) => directory.route(reader, address, nowMs));
   }
 
