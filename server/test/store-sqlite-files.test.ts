@@ -6,11 +6,13 @@ import { describe, test } from "node:test";
 import { restoreSqlite } from "../src/store/sqlite/restore.ts";
 import { acquireServeLock } from "../src/store/sqlite/serve-lock.ts";
 import { DataDirectory, sqliteEngine } from "./support/sqlite-engine.ts";
-import { main, StoreScene } from "./support/store-place.ts";
+import { main, now, StoreScene } from "./support/store-place.ts";
 import { StoreProcess } from "./support/store-process.ts";
 
 /** As many migrations as there are. */
 const knownVersion = readdirSync(new URL("../src/store/sqlite/migrations/", import.meta.url)).length;
+
+const MiB = 1024 * 1024;
 
 const databaseOf = (place: DataDirectory): string => join(place.dataDir, "catmails.db");
 
@@ -65,6 +67,37 @@ describe("the files of SQLite", () => {
     assert.deepEqual(sizes(), [1, 1, 1, 1]);
     await scene.store.trimMails({ userId: users[0]?.id ?? 0, ...trim });
     assert.deepEqual(sizes(), [0, 0, 0, 0]);
+  });
+
+  test("hold a large mail in pieces, whole again for its reader, and none of them after it went", async () => {
+    await using scene = await StoreScene.open(sqliteEngine);
+    const { dataDir } = scene.place as DataDirectory;
+    const ann = await scene.user("ann");
+    const sizes = [MiB - 1, MiB, MiB + 1, 2 * MiB, 3 * MiB + 7];
+    const raws = sizes.map((size) => Uint8Array.from({ length: size }, (_, at) => (at * 31 + (at >> 12)) % 251));
+    const read = (id: number) => scene.store.readMail({ userId: ann.id, id, mailboxIds: null, nowMs: now });
+    for (const raw of raws) {
+      const id = await scene.deliver(main(ann), "large", { raw: raw.slice() });
+      assert.equal(Buffer.compare((await read(id))?.raw ?? new Uint8Array(), raw), 0, `${raw.length} bytes`);
+    }
+    using database = new DatabaseSync(join(dataDir, "catmails.db"));
+    const largest = database.prepare(
+      "SELECT max(length(bytes)) AS n FROM (SELECT bytes FROM raw UNION ALL SELECT bytes FROM raw_piece)",
+    );
+    assert.equal(largest.get()?.["n"], MiB);
+    const pieces = database.prepare("SELECT count(*) AS n FROM raw_piece");
+    assert.equal(pieces.get()?.["n"], 0 + 0 + 1 + 1 + 3);
+    // As the version before pieces stored it.
+    database.exec(
+      "UPDATE raw SET bytes = zeroblob(3145735) WHERE message_id = 5; DELETE FROM raw_piece WHERE message_id = 5",
+    );
+    assert.equal(Buffer.compare((await read(5))?.raw ?? new Uint8Array(), new Uint8Array(3 * MiB + 7)), 0);
+    // Half a mail is never shown as a whole one.
+    database.exec("DELETE FROM raw_piece WHERE message_id = 4");
+    await assert.rejects(read(4), { errorName: "store_failed" });
+    const trim = { beforeMs: Number.MAX_SAFE_INTEGER, maxCount: 0, limit: 10 };
+    await scene.store.trimMails({ userId: ann.id, ...trim });
+    assert.equal(pieces.get()?.["n"], 0);
   });
 
   test("may be made by several processes at once", { timeout: 60_000 }, async () => {

@@ -1,5 +1,6 @@
 import type { NewMail, NewMailRecipient } from "../store.ts";
 import type { Connection } from "./connection.ts";
+import { insertRaw } from "./raw-bytes.ts";
 
 /** Ids in the order of a mail's recipients, of one recipient the id alone; 0 where the mailbox is gone. All 0: nothing was stored. */
 type GivenIds = number | number[];
@@ -111,6 +112,6 @@ function insertMessage(connection: Connection, mail: NewMail): number {
     mail.origin?.helo ?? null,
     mail.origin?.transmission ?? null,
   );
-  connection.insert("INSERT INTO raw (message_id, bytes) VALUES (?, ?)", messageId, mail.raw);
+  insertRaw(connection, messageId, mail.raw);
   return messageId;
 }

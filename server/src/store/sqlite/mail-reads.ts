@@ -2,6 +2,7 @@ import type { Origin } from "../../origin.ts";
 import type { MailDetails, MailFilter, MailQuery, MailRecord, StoredMail } from "../store.ts";
 import type { Connection } from "./connection.ts";
 import { MergedIds } from "./merged-ids.ts";
+import { wholeRaw } from "./raw-bytes.ts";
 import { mailboxIsLive } from "./rows.ts";
 
 /** Mails of deleted mailboxes that a list steps over before it goes mailbox by mailbox instead. */
@@ -52,16 +53,27 @@ function keyValues({ userId, id, mailboxIds, nowMs }: MailKey): [number, number,
   return [userId, id, nowMs, mailboxIds === null ? null : JSON.stringify(mailboxIds)];
 }
 
-/** Store.readMail. */
+interface RawRow extends RecordRow {
+  envelope_from: string;
+  defects: string;
+  message_id: number;
+  size: number;
+  bytes: Uint8Array;
+}
+
+/** Store.readMail. Reads one moment: what has several rows is all there or gone. */
 export function readMail(connection: Connection, key: MailKey): StoredMail | null {
-  const row = connection.get<RecordRow & { envelope_from: string; defects: string; bytes: Uint8Array }>(
-    `SELECT ${recordColumns}, g.envelope_from, g.defects, r.bytes ${oneMail}
-     CROSS JOIN raw r ON r.message_id = m.message_id ${isTheMail}`,
-    ...keyValues(key),
-  );
-  if (row === undefined) return null;
-  const defects = JSON.parse(row.defects) as string[];
-  return { ...recordOf(row), envelopeFrom: row.envelope_from, defects, raw: row.bytes };
+  return connection.snapshot(() => {
+    const row = connection.get<RawRow>(
+      `SELECT ${recordColumns}, g.envelope_from, g.defects, m.message_id, m.size, r.bytes ${oneMail}
+       CROSS JOIN raw r ON r.message_id = m.message_id ${isTheMail}`,
+      ...keyValues(key),
+    );
+    if (row === undefined) return null;
+    const raw = wholeRaw(connection, { messageId: row.message_id, first: row.bytes, sizeBytes: row.size });
+    const defects = JSON.parse(row.defects) as string[];
+    return { ...recordOf(row), envelopeFrom: row.envelope_from, defects, raw };
+  });
 }
 
 interface DetailsRow extends RecordRow {

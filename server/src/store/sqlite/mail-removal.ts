@@ -1,4 +1,5 @@
 import type { Connection } from "./connection.ts";
+import { deleteRaw } from "./raw-bytes.ts";
 
 // Each function runs inside the writer's transaction, in steps that are small in rows and in bytes: freeing the pages of
 // a big mail costs time in proportion to its size, and intake waits meanwhile.
@@ -82,7 +83,7 @@ function deleteMails(
     if (rows > 0 && bytes + mail.size > step.bytes) break;
     connection.change("DELETE FROM mail WHERE user_id = ? AND id = ?", userId, mail.id);
     connection.change("DELETE FROM mail_sender WHERE user_id = ? AND id = ?", userId, mail.id);
-    dropMessage(connection, mail.message_id);
+    dropMessage(connection, mail);
     rows++;
     bytes += mail.size;
   }
@@ -95,14 +96,14 @@ function deleteMails(
 }
 
 /** Lets go of a message that one mail less refers to. */
-function dropMessage(connection: Connection, messageId: number): void {
+function dropMessage(connection: Connection, { message_id: messageId, size }: DoomedMail): void {
   const share = connection.get<{ refs: number }>(
     "UPDATE message_share SET refs = refs - 1 WHERE message_id = ? RETURNING refs",
     messageId,
   );
   if (share !== undefined && share.refs > 0) return;
   if (share !== undefined) connection.change("DELETE FROM message_share WHERE message_id = ?", messageId);
-  connection.change("DELETE FROM raw WHERE message_id = ?", messageId);
+  deleteRaw(connection, messageId, size);
   connection.change("DELETE FROM message WHERE id = ?", messageId);
 }
 
