@@ -24,7 +24,7 @@ export function openForWriting(file: string): Connection {
   try {
     migrate(connection, file);
     retryWhileBusy(() => setJournalMode(connection));
-    connection.exec("PRAGMA synchronous = FULL; PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 0");
+    connection.exec("PRAGMA synchronous = FULL; PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 0");
     // Longer than the log ever gets in quiet running: cutting it back each round costs a file-size change per sync.
     connection.exec("PRAGMA journal_size_limit = 268435456");
     const synchronous = readSynchronous(connection);
