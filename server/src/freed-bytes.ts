@@ -10,6 +10,15 @@ export function freeBytes(bytes: Uint8Array<ArrayBuffer>): void {
 }
 
 /**
+ * {@link freeBytes} for bytes of any length that may share their memory with others: it is given back where they are all
+ * of it, and nothing happens otherwise.
+ */
+export function freeOwnBytes(bytes: Uint8Array): void {
+  const { buffer } = bytes;
+  if (buffer instanceof ArrayBuffer && bytes.length === buffer.byteLength) buffer.transferToFixedLength(0);
+}
+
+/**
  * Memory that goes back to the system as soon as it is freed, in whichever thread. Unlike with other buffers no allocator
  * keeps what was freed for later, which costs more than the mail itself where mails are large and threads are many.
  */

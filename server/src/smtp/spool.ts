@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, open, readdir, rm, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
-import { returnableBuffer } from "../freed-bytes.ts";
+import { freeOwnBytes, returnableBuffer } from "../freed-bytes.ts";
 import { CommitTurns } from "./commit-turns.ts";
 
 /** Bytes of spooled mails that are in memory again at once, on their way to the store; one mail may be larger. */
@@ -65,7 +65,7 @@ export class SpoolFile {
     this.#hasRoom = hasRoom;
   }
 
-  /** Appends. Throws like node:fs, and for want of room. */
+  /** Appends, and frees the pieces, which are given away. Throws like node:fs, and for want of room. */
   async write(pieces: readonly Buffer[]): Promise<void> {
     if (!this.#hasRoom()) throw new Error("too little room on the disk");
     let left = pieces;
@@ -74,6 +74,8 @@ export class SpoolFile {
       this.#bytes += bytesWritten;
       left = after(left, bytesWritten);
     }
+    // Many senders read at once: waiting for a collection of garbage would hold megabytes of what is long in the file.
+    for (const piece of pieces) freeOwnBytes(piece);
   }
 
   /** Everything that was written, and behind it what never had to be. */
