@@ -9,7 +9,9 @@ import { MailParser, summarizeMail, type MailSummary } from "../src/mime/mime.ts
 import { mailFiles } from "./support/corpora.ts";
 import { hostileMails, mutate } from "./support/hostile-mails.ts";
 import { Random } from "./support/random.ts";
+import { StartedThreads } from "./support/started-threads.ts";
 import { cpuMs } from "./support/thread-time.ts";
+import { until } from "./support/until.ts";
 
 const header = "From: Alice <alice@example.com>\r\nSubject: big\r\n";
 const big = Buffer.from(`${header}\r\n${"a line of text\r\n".repeat(20_000)}`);
@@ -89,6 +91,31 @@ describe("a parser of mails", () => {
     for (const answer of answers) assert.deepEqual((await answer).defects, ["parser_busy"]);
     assert.deepEqual((await parser.summarize(big)).defects, ["parser_busy"]);
     assert.equal((await parser.summarize(small)).content, "body");
+  });
+
+  test("keeps its worker for mails with large attachments, and replaces it after one that took much memory", async () => {
+    using threads = new StartedThreads();
+    await using parser = new MailParser(patient);
+    const attached = Buffer.from(`${header}Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n`);
+    const large = Buffer.concat([attached, Buffer.alloc(24_000_000, `${"Q".repeat(76)}\r\n`)]);
+    for (let i = 0; i < 3; i++) assert.deepEqual((await parser.summarize(large)).defects, []);
+    assert.equal(threads.names.length, 1);
+    const html = Buffer.from(
+      `${header}Content-Type: text/html; charset=utf-8\r\n\r\n${"<p>\u00e9 ".repeat(3_000_000)}`,
+    );
+    await parser.summarize(html);
+    await parser.summarize(big);
+    assert.equal(threads.names.length, 2);
+  });
+
+  test("ends its worker when it has had nothing to do for long, and starts another for the next mail", async () => {
+    using threads = new StartedThreads();
+    await using parser = new MailParser({ ...patient, restMs: 1 });
+    for (let count = 1; count <= 2; count++) {
+      assert.deepEqual(await parser.summarize(big), summarizeMail(big));
+      assert.equal(threads.names.length, count);
+      await until("the worker has ended", () => threads.running === 0);
+    }
   });
 
   test("does not keep the process alive when it has nothing to do", async () => {

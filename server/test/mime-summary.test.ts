@@ -327,6 +327,8 @@ describe("each cap adds its defect and keeps what is there", () => {
     ["unknown_charset", "Content-Type: text/plain; charset=x-own\n\nbody", /^body$/],
     ["not_base64", "Content-Transfer-Encoding: base64\n\nYour code is 482913.", /^Your code is 482913\.$/],
     ["content_too_long", `\nab${"\u{1f63a}".repeat(600_000)}`, /^ab(?:\u{1f63a}){524287}$/u],
+    // Three octets for each character, and no line end where one would like to cut.
+    ["content_too_long", `\nfirst\n${`${"\u65e5".repeat(400_000)}\n`.repeat(3)}`, /^first\n[\u65e5\n]{1048570}$/],
     ["html_too_long", `Content-Type: text/html\n\nstart ${"<!-- -->".repeat(1024 * 1024 + 1)} end`, /^start$/],
   ];
   for (const [defect, mail, content] of cases) {

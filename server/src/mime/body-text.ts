@@ -8,6 +8,9 @@ import { decodeTransfer } from "./transfer-encoding.ts";
 const LF = 0x0a;
 /** More than any charset needs for a character, in text that means something. */
 const bytesPerChar = 8;
+/** Charsets that need no more than this, also where a line end of two octets becomes one character. */
+const thriftyCharset = /^(?:utf-?8|us-ascii|iso-8859-\d+|windows-\d+)$/i;
+const thriftyBytesPerChar = 3;
 
 /**
  * The bytes of a part, its transfer encoding undone: an attachment as it was attached. `raw` and `part` belong together.
@@ -46,12 +49,15 @@ export function readPartText(raw: Buffer, part: Part, defects: Set<Defect>): str
  * Where the bytes end of which more text is made than is ever kept, at the end of a line, because neither a character nor
  * an encoded one goes over it. Nothing is gained by decoding the rest of a very long text, and memory is.
  */
-function enoughOf(raw: Buffer, { bodyStart, bodyEnd, encoding }: Part): number {
+function enoughOf(raw: Buffer, { bodyStart, bodyEnd, encoding, charset, flowed }: Part): number {
   const widest = encoding === "quoted-printable" ? 3 : encoding === "base64" ? 1.5 : 1;
-  const enough = bodyStart + mimeLimits.contentChars * bytesPerChar * widest;
+  // Flowed text may lose whole line ends.
+  const isThrifty = !flowed && thriftyCharset.test(charset ?? "us-ascii");
+  const perChar = isThrifty ? thriftyBytesPerChar : bytesPerChar;
+  const enough = bodyStart + mimeLimits.contentChars * perChar * widest;
   if (enough >= bodyEnd) return bodyEnd;
-  const lineEnd = raw.lastIndexOf(LF, enough) + 1;
-  return lineEnd > bodyStart ? lineEnd : bodyEnd;
+  const lineEnd = raw.indexOf(LF, enough) + 1;
+  return lineEnd === 0 ? bodyEnd : Math.min(lineEnd, bodyEnd);
 }
 
 function normalLines(text: string): string {

@@ -1,9 +1,19 @@
+import { getHeapStatistics } from "node:v8";
 import { parentPort } from "node:worker_threads";
 import { freeBytes } from "../freed-bytes.ts";
-import { summarizeMail } from "./summary.ts";
+import { summarizeMail, type MailSummary } from "./summary.ts";
 
-// Runs in a worker thread that `MailParser` owns: one mail in, one summary out, in order.
+/** What the worker answers to each mail. */
+export interface WorkerAnswer {
+  summary: MailSummary;
+  /** Bytes of its heap by now, garbage included. */
+  heapBytes: number;
+}
+
+// Runs in a worker thread that `MailParser` owns: one mail in, one answer out, in order.
 parentPort?.on("message", (raw: Uint8Array<ArrayBuffer>) => {
-  parentPort?.postMessage(summarizeMail(raw));
+  const summary = summarizeMail(raw);
   freeBytes(raw);
+  const answer: WorkerAnswer = { summary, heapBytes: getHeapStatistics().total_heap_size };
+  parentPort?.postMessage(answer);
 });

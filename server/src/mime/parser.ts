@@ -1,6 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { returnableBuffer } from "../freed-bytes.ts";
 import type { Defect } from "./defect.ts";
+import type { WorkerAnswer } from "./parser-worker.ts";
 import { summarizeHeader, summarizeMail, type MailSummary } from "./summary.ts";
 
 /** Settings of a {@link MailParser}. */
@@ -15,13 +16,17 @@ export interface MailParserOptions {
   readonly maxWaiting?: number;
   /** Heap of the worker in MiB; a mail that needs more breaks it. Default 512. */
   readonly workerHeapMb?: number;
+  /** How long the worker is kept with nothing to do: an idle thread costs some 20 MB. Default 60 s. */
+  readonly restMs?: number;
 }
 
 /**
- * After so many bytes of mails the worker is ended: it would hold what they left behind until its heap is half full, and
- * starting another one takes less time than such mails take to come in.
+ * A worker with a heap of this size is ended: it would hold what a mail left behind until its heap is half full. Mails of
+ * text or with attachments stay far below, large ones of HTML do not.
  */
-const exhaustingBytes = 16 * 1024 * 1024;
+const exhaustedHeapBytes = 64 * 1024 * 1024;
+/** Of the worker's heap; room for short-lived objects that nobody waits for is better spent elsewhere. */
+const youngHeapMb = 8;
 
 interface Job {
   readonly raw: Uint8Array;
@@ -36,7 +41,8 @@ interface RunningJob {
 
 /**
  * Reads mails without holding up the event loop: small ones in the calling thread, big ones one after the other in a
- * worker thread, which is started on first use and does not keep the process alive while it has nothing to do.
+ * worker thread, which is started on first use, does not keep the process alive while it has nothing to do, and is ended
+ * when it has had nothing to do for long.
  *
  * A mail that takes too long (`parse_timeout`), breaks the worker (`parse_failed`), or finds too many others waiting
  * (`parser_busy`) is summarized by its header alone, with that defect. The worker's memory is limited, and it is
@@ -48,11 +54,11 @@ export class MailParser implements AsyncDisposable {
   readonly #maxWaitMs: number;
   readonly #maxWaiting: number;
   readonly #workerHeapMb: number;
+  readonly #restMs: number;
   readonly #waiting: Job[] = [];
   #running: RunningJob | null = null;
   #worker: Worker | null = null;
-  /** Parsed by the worker since its start. */
-  #parsedBytes = 0;
+  #restTimer: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(options: MailParserOptions = {}) {
@@ -61,6 +67,7 @@ export class MailParser implements AsyncDisposable {
     this.#maxWaitMs = options.maxWaitMs ?? 10_000;
     this.#maxWaiting = options.maxWaiting ?? 1_000;
     this.#workerHeapMb = options.workerHeapMb ?? 512;
+    this.#restMs = options.restMs ?? 60_000;
   }
 
   /**
@@ -82,6 +89,7 @@ export class MailParser implements AsyncDisposable {
     const worker = this.#worker;
     this.#worker = null;
     this.#finish("parser_busy");
+    clearTimeout(this.#restTimer);
     await worker?.terminate();
   }
 
@@ -92,10 +100,8 @@ export class MailParser implements AsyncDisposable {
       job.resolve(summarizeHeader(job.raw, "parser_busy"));
       job = this.#waiting.shift();
     }
-    if (job === undefined) {
-      this.#worker?.unref();
-      return;
-    }
+    if (job === undefined) return this.#rest();
+    clearTimeout(this.#restTimer);
     const timer = setTimeout(() => this.#fail("parse_timeout"), this.#timeoutMs);
     this.#running = { job, timer };
     this.#worker ??= this.#startWorker();
@@ -105,15 +111,25 @@ export class MailParser implements AsyncDisposable {
     this.#worker.postMessage(copy, [copy.buffer]);
   }
 
+  #rest(): void {
+    if (this.#worker === null) return;
+    this.#worker.unref();
+    clearTimeout(this.#restTimer);
+    this.#restTimer = setTimeout(() => this.#retireWorker(), this.#restMs).unref();
+  }
+
   #isLate(job: Job): boolean {
     return this.#closed || performance.now() - job.queuedAtMs > this.#maxWaitMs;
   }
 
   #startWorker(): Worker {
     const url = new URL("./parser-worker.ts", import.meta.url);
-    const worker = new Worker(url, { name: "mime", resourceLimits: { maxOldGenerationSizeMb: this.#workerHeapMb } });
-    worker.on("message", (summary: MailSummary) => {
-      if (this.#worker === worker) this.#finish(summary);
+    const resourceLimits = { maxOldGenerationSizeMb: this.#workerHeapMb, maxYoungGenerationSizeMb: youngHeapMb };
+    const worker = new Worker(url, { name: "mime", resourceLimits });
+    worker.on("message", ({ summary, heapBytes }: WorkerAnswer) => {
+      if (this.#worker !== worker) return;
+      if (heapBytes > exhaustedHeapBytes) this.#retireWorker();
+      this.#finish(summary);
     });
     const broken = (): void => {
       if (this.#worker === worker) this.#fail("parse_failed");
@@ -131,7 +147,6 @@ export class MailParser implements AsyncDisposable {
   #retireWorker(): void {
     const worker = this.#worker;
     this.#worker = null;
-    this.#parsedBytes = 0;
     void worker?.terminate();
   }
 
@@ -140,8 +155,6 @@ export class MailParser implements AsyncDisposable {
     this.#running = null;
     if (running !== null) {
       clearTimeout(running.timer);
-      this.#parsedBytes += running.job.raw.length;
-      if (this.#parsedBytes > exhaustingBytes) this.#retireWorker();
       running.job.resolve(typeof result === "string" ? summarizeHeader(running.job.raw, result) : result);
     }
     this.#runNext();
