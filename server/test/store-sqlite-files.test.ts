@@ -3,11 +3,14 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSy
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, test } from "node:test";
+import { LogKeeper } from "../src/store/sqlite/log-keeper.ts";
 import { restoreSqlite } from "../src/store/sqlite/restore.ts";
 import { acquireServeLock } from "../src/store/sqlite/serve-lock.ts";
 import { DataDirectory, sqliteEngine } from "./support/sqlite-engine.ts";
 import { main, now, StoreScene } from "./support/store-place.ts";
 import { StoreProcess } from "./support/store-process.ts";
+import { StartedThreads } from "./support/started-threads.ts";
+import { until } from "./support/until.ts";
 
 /** As many migrations as there are. */
 const knownVersion = readdirSync(new URL("../src/store/sqlite/migrations/", import.meta.url)).length;
@@ -42,6 +45,20 @@ describe("the files of SQLite", () => {
     assert.deepEqual(readdirSync(dataDir), ["catmails.db"]);
     await using again = await scene.another();
     assert.deepEqual(await again.subjects(ann, { order: "oldest" }), subjects);
+  });
+
+  test("are copied back by a thread that ends when there was nothing to copy for a while", async () => {
+    await using scene = await StoreScene.open(sqliteEngine);
+    using threads = new StartedThreads();
+    await using keeper = new LogKeeper(databaseOf(scene.place as DataDirectory), undefined, 1);
+    for (let count = 1; count <= 2; count++) {
+      await new Promise<void>((resolve) => keeper.note(Number.MAX_SAFE_INTEGER, resolve));
+      assert.deepEqual(
+        threads.names,
+        Array.from({ length: count }, () => "store-copier"),
+      );
+      await until("the thread has ended", () => threads.running === 0);
+    }
   });
 
   test("are synced at each commit", async () => {

@@ -7,6 +7,8 @@ import { CopierThread } from "./copier-thread.ts";
  */
 const fullLogBytes = 64 * 1024 * 1024;
 const maxRounds = 4;
+/** The copying thread is ended when there was nothing to copy for this long: it holds some 20 MB. */
+const defaultRestMs = 10_000;
 const shortCopyMs = 10;
 
 /**
@@ -14,30 +16,40 @@ const shortCopyMs = 10;
  * goes on, and only the little that was added meanwhile is left for the writer, who can then start the log anew.
  */
 export class LogKeeper implements AsyncDisposable {
-  readonly #copier: CopierThread;
+  readonly #file: string;
   readonly #log: Logger | undefined;
+  readonly #restMs: number;
+  #copier: CopierThread | null = null;
   #copying: Promise<void> | null = null;
+  #restTimer: NodeJS.Timeout | undefined;
+  #resting: Promise<void> = Promise.resolve();
   #isClosing = false;
 
-  constructor(file: string, log: Logger | undefined) {
-    this.#copier = new CopierThread(file);
+  /** `restMs`: how long the thread is kept with nothing to do. Default 10 s. */
+  constructor(file: string, log: Logger | undefined, restMs = defaultRestMs) {
+    this.#file = file;
     this.#log = log;
+    this.#restMs = restMs;
   }
 
   /** Takes note of how much of the log is in use; calls `finish` when the writer's part of a copy is due. */
   note(logBytes: number, finish: () => void): void {
     if (logBytes < fullLogBytes || this.#copying !== null || this.#isClosing) return;
+    clearTimeout(this.#restTimer);
     this.#copying = this.#copyBack()
       .then(finish)
       .catch((error: unknown) => this.#log?.warn({ err: error }, "The write-ahead log could not be copied back"))
-      .finally(() => (this.#copying = null));
+      .finally(() => {
+        this.#copying = null;
+        if (!this.#isClosing) this.#restTimer = setTimeout(() => this.#rest(), this.#restMs).unref();
+      });
   }
 
   /** Again while a copy takes long: the more was added meanwhile, the longer the writer's part would hold intake up. */
   async #copyBack(): Promise<void> {
     for (let round = 0; round < maxRounds && !this.#isClosing; round++) {
       const startedMs = performance.now();
-      await this.#copier.run({ kind: "checkpoint" });
+      await (this.#copier ??= new CopierThread(this.#file)).run({ kind: "checkpoint" });
       if (performance.now() - startedMs < shortCopyMs) return;
     }
   }
@@ -45,7 +57,15 @@ export class LogKeeper implements AsyncDisposable {
   /** Resolves when no copy is running any more. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosing = true;
+    clearTimeout(this.#restTimer);
     await this.#copying;
-    await this.#copier[Symbol.asyncDispose]();
+    this.#rest();
+    await this.#resting;
+  }
+
+  #rest(): void {
+    const copier = this.#copier;
+    this.#copier = null;
+    if (copier !== null) this.#resting = copier[Symbol.asyncDispose]();
   }
 }
