@@ -26,3 +26,11 @@ export function returnableBuffer(bytes: number): ArrayBuffer {
   // Resizable buffers are pages of their own.
   return new ArrayBuffer(bytes, { maxByteLength: bytes });
 }
+
+/** A copy for another thread, which spans its whole ArrayBuffer; memory that goes back when it is freed, where it is large. */
+export function copyForThread(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  if (bytes.length < largeBytes) return new Uint8Array(bytes);
+  const copy = new Uint8Array(returnableBuffer(bytes.length));
+  copy.set(bytes);
+  return copy;
+}

@@ -1,5 +1,5 @@
 import { Worker } from "node:worker_threads";
-import { returnableBuffer } from "../freed-bytes.ts";
+import { copyForThread } from "../freed-bytes.ts";
 import type { Defect } from "./defect.ts";
 import type { WorkerAnswer } from "./parser-worker.ts";
 import { summarizeHeader, summarizeMail, type MailSummary } from "./summary.ts";
@@ -106,8 +106,7 @@ export class MailParser implements AsyncDisposable {
     this.#running = { job, timer };
     this.#worker ??= this.#startWorker();
     this.#worker.ref();
-    const copy = new Uint8Array(returnableBuffer(job.raw.length));
-    copy.set(job.raw);
+    const copy = copyForThread(job.raw);
     this.#worker.postMessage(copy, [copy.buffer]);
   }
 

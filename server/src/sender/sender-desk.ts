@@ -1,8 +1,9 @@
 import { Worker } from "node:worker_threads";
+import { copyForThread } from "../freed-bytes.ts";
 import type { Logger } from "../log.ts";
 import { temporaryError, type Authentication, type CheckedMail } from "./authentication.ts";
 import { dnsServersOf } from "./dns-servers.ts";
-import type { FromWorker, ToWorker, WorkerStart } from "./worker-messages.ts";
+import type { FromWorker, OwnMail, ToWorker, WorkerStart } from "./worker-messages.ts";
 
 export interface SenderDeskOptions {
   /** A `dns_servers` setting. */
@@ -23,7 +24,7 @@ export interface SenderDeskOptions {
 
 interface Job {
   id: number;
-  mail: CheckedMail;
+  mail: OwnMail;
   bytes: number;
   deadlineMs: number;
   resolve: (found: Authentication | null) => void;
@@ -39,6 +40,8 @@ const maxSilenceMs = 10_000;
 const maxLookUps = 1000;
 const lookUpTimeoutMs = 3500;
 const heapMb = 256;
+/** Nobody waits for this thread, so it may clean up more often and stay smaller. */
+const youngHeapMb = 8;
 
 /**
  * Finds out who sent a mail, beside its way: in a thread of its own with its own DNS client, started on first use. Every call is
@@ -88,7 +91,7 @@ export class SenderDesk implements AsyncDisposable {
     const id = ++this.#lastId;
     const deadlineMs = performance.now() + timeoutMs;
     this.#bytes += bytes;
-    this.#waiting.push({ id, mail: { ...mail, raw: new Uint8Array(mail.raw) }, bytes, deadlineMs, resolve });
+    this.#waiting.push({ id, mail: { ...mail, raw: copyForThread(mail.raw) }, bytes, deadlineMs, resolve });
     this.#runNext();
     return promise;
   }
@@ -120,7 +123,7 @@ export class SenderDesk implements AsyncDisposable {
       if (job === undefined) return;
       this.#running.set(job.id, job);
       const dueAtMs = performance.timeOrigin + job.deadlineMs - handOverMs;
-      this.#post({ kind: "check", id: job.id, mail: job.mail, dueAtMs }, [job.mail.raw.buffer as ArrayBuffer]);
+      this.#post({ kind: "check", id: job.id, mail: job.mail, dueAtMs }, [job.mail.raw.buffer]);
     }
     this.#sweep ??= setInterval(() => this.#settleOverdue(), sweepMs).unref();
   }
@@ -136,7 +139,7 @@ export class SenderDesk implements AsyncDisposable {
     const worker = new Worker(new URL("./sender-worker.ts", import.meta.url), {
       name: "sender",
       workerData: this.#start,
-      resourceLimits: { maxOldGenerationSizeMb: heapMb },
+      resourceLimits: { maxOldGenerationSizeMb: heapMb, maxYoungGenerationSizeMb: youngHeapMb },
     });
     worker.unref();
     worker.on("message", (message: FromWorker) => {

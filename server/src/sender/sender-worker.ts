@@ -1,6 +1,7 @@
 import { setPriority } from "node:os";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { messageOf } from "../errors.ts";
+import { freeBytes } from "../freed-bytes.ts";
 import { temporaryError, type Authentication } from "./authentication.ts";
 import { isListedIn } from "./block-zones.ts";
 import { DnsResolver } from "./dns-resolver.ts";
@@ -26,8 +27,10 @@ class SenderWorker {
 
   async take(message: ToWorker): Promise<void> {
     const { id } = message;
-    if (message.kind === "check") this.#tell({ kind: "checked", id, found: await this.#check(message) });
-    else {
+    if (message.kind === "check") {
+      this.#tell({ kind: "checked", id, found: await this.#check(message) });
+      freeBytes(message.mail.raw);
+    } else {
       const isListed = await isListedIn(this.#start.zones, message.ip, this.#resolver);
       this.#tell({ kind: "looked-up", id, isListed });
     }
