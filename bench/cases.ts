@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import type { FilledStore } from "./fill.ts";
 import type { GeneratorProcess } from "./generator-process.ts";
 import type { ServerProcess } from "./server-process.ts";
@@ -33,6 +34,11 @@ export function intakeCases(rig: Rig): Case[] {
   ];
 }
 
+/** Tells the mails of one measurement from all others. */
+function newToken(): string {
+  return randomBytes(6).toString("hex");
+}
+
 interface IntakeShape {
   name: string;
   connections: number;
@@ -42,12 +48,12 @@ interface IntakeShape {
 
 function intakeCase({ server, generator }: Rig, shape: IntakeShape): Case {
   const { connections, kept, pipelined } = shape;
-  const target = { ...server.smtp, to: server.mailbox, pipelined };
   return {
     name: shape.name,
     run: async (seconds) => {
       const before = await server.usage();
-      const result = await generator.run({ kind: "intake", target, connections, kept, seconds, mailBytes });
+      const job = { kind: "intake", target: server.smtp, recipients: [server.mailbox], size: mailBytes } as const;
+      const result = await generator.run({ ...job, connections, kept, pipelined, seconds, token: newToken() });
       const after = await server.usage();
       return {
         "mails/s": result.mails / result.seconds,
@@ -55,6 +61,7 @@ function intakeCase({ server, generator }: Rig, shape: IntakeShape): Case {
         "ack p99 ms": result.ackMs.p99,
         failed: result.failed,
         "CPU µs/mail": ((after.cpuSeconds - before.cpuSeconds) * 1e6) / Math.max(1, result.mails),
+        "generator µs/mail": (result.cpuSeconds * 1e6) / Math.max(1, result.mails),
         "RSS MiB": after.residentBytes / 1024 ** 2,
       };
     },
@@ -63,11 +70,11 @@ function intakeCase({ server, generator }: Rig, shape: IntakeShape): Case {
 
 /** Time from the final dot to the frame at a subscriber, at a fixed rate. */
 export function pushCases({ server, generator }: Rig, key: string): Case[] {
-  const target = { ...server.smtp, to: server.mailbox, pipelined: false };
-  const job = { target, websocket: `${server.websocket}?key=${key}`, connections: 50, mailsPerSecond: pushRate };
+  const smtp = { target: server.smtp, recipients: [server.mailbox], connections: 50, size: mailBytes };
+  const job = { ...smtp, websocket: `${server.websocket}?key=${key}`, subscribers: 1, mailsPerSecond: pushRate };
   const run: Case["run"] = async (seconds) => {
     const before = await server.usage();
-    const result = await generator.run({ kind: "push", ...job, seconds, mailBytes });
+    const result = await generator.run({ kind: "push", ...job, seconds, token: newToken() });
     const after = await server.usage();
     return {
       "push p50 ms": result.pushMs.p50,
@@ -77,7 +84,7 @@ export function pushCases({ server, generator }: Rig, key: string): Case[] {
       "ack p50 ms": result.ackMs.p50,
       "ack p99 ms": result.ackMs.p99,
       "sender late p99 ms": result.lateMs.p99,
-      lost: result.sent - result.received,
+      lost: result.lost,
       misplaced: result.misplaced,
       "CPU µs/mail": ((after.cpuSeconds - before.cpuSeconds) * 1e6) / result.sent,
       "RSS MiB": after.residentBytes / 1024 ** 2,
