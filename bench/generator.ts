@@ -1,23 +1,36 @@
 import { runIntake, type IntakeJob, type IntakeResult } from "./intake-load.ts";
-import { runList, type ListJob, type ListResult } from "./list-load.ts";
 import { runPush, type PushJob, type PushResult } from "./push-load.ts";
+import { runReading, type ReadingJob, type ReadingResult } from "./reading-load.ts";
+import { runHold, runStorm, type HoldJob, type HoldResult, type StormJob, type StormResult } from "./socket-load.ts";
 
 /** What the generator's process may be asked for, one at a time. */
-export type Job = IntakeJob | PushJob | ListJob;
+export type Job = IntakeJob | PushJob | ReadingJob | HoldJob | StormJob;
 
 /** What comes back for each kind of job. */
 export interface Results {
   intake: IntakeResult;
   push: PushResult;
-  list: ListResult;
+  reading: ReadingResult;
+  hold: HoldResult;
+  storm: StormResult;
 }
 
 /** What the generator's process answers: a result, or why there is none. */
 export type Answer = { result: Results[Job["kind"]] } | { error: string };
 
 function run(job: Job): Promise<Results[Job["kind"]]> {
-  if (job.kind === "intake") return runIntake(job);
-  return job.kind === "push" ? runPush(job) : runList(job);
+  switch (job.kind) {
+    case "intake":
+      return runIntake(job);
+    case "push":
+      return runPush(job);
+    case "reading":
+      return runReading(job);
+    case "hold":
+      return runHold(job);
+    case "storm":
+      return runStorm(job);
+  }
 }
 
 async function answer(job: Job): Promise<Answer> {

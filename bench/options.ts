@@ -1,32 +1,47 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import type { Pace } from "./measurement.ts";
 
 /** The parts of a run, in the order in which they are measured. */
-export const parts = ["intake", "push", "list"] as const;
+export const parts = ["intake", "push", "reading", "sockets", "retention", "start"] as const;
 export type Part = (typeof parts)[number];
 
-export interface Options {
+export type Mode = "quick" | "full" | "smoke";
+
+export interface Options extends Pace {
+  mode: Mode;
   parts: readonly Part[];
-  /** Length of one measurement. */
-  seconds: number;
-  /** Times that everything is measured, in turns; reports hold the medians. */
-  rounds: number;
-  /** Mails in the big store of the part `list`. */
-  mails: number;
+  /** Mails in the stores that are read from, smallest first. */
+  storeSizes: readonly number[];
+  /** Idle WebSockets. */
+  sockets: number;
   /** Where data is kept while a run lasts; `null`: a directory on a real disk is looked for. */
   dir: string | null;
+  /** Where filled stores stay for the next run; `null`: they go with the run. */
+  keepDir: string | null;
   /** An empty or new directory for the server's CPU profiles; `null`: it is not profiled. */
   profileDir: string | null;
 }
 
+type Sized = Pick<Options, "seconds" | "rounds" | "warmUpSeconds" | "storeSizes" | "sockets">;
+
+const sizes: Readonly<Record<Mode, Sized>> = {
+  quick: { seconds: 1.5, rounds: 3, warmUpSeconds: 1, storeSizes: [10_000, 1_000_000], sockets: 10_000 },
+  full: { seconds: 5, rounds: 3, warmUpSeconds: 2, storeSizes: [10_000, 1_000_000, 10_000_000], sockets: 10_000 },
+  smoke: { seconds: 0.1, rounds: 1, warmUpSeconds: 0, storeSizes: [100], sockets: 20 },
+};
+
 export const usage = `npm run bench -- [options]
 
-  --only intake|push|list   one part only
-  --seconds N               length of one measurement (5)
-  --rounds N                times that each is measured, in turns (3)
-  --mails N                 mails in the big store of part list (1000000)
-  --dir DIR                 where data is kept meanwhile: on the disk that is to be measured
-  --profile DIR             write CPU profiles of the server there and say what they show
+  --full            every workload, 10 million stored mails; without it what the targets need, in less than 3 minutes
+  --smoke           a moment of everything, to see that the bench works; its figures mean nothing
+  --only PART,...   some parts only: ${parts.join(", ")}
+  --seconds N       length of one measurement (1.5; full: 5)
+  --rounds N        times that each is measured, in turns (3)
+  --mails N         mails in the biggest store (1000000; full: 10000000)
+  --dir DIR         where data is kept meanwhile: on the disk that is to be measured
+  --keep DIR        keep filled stores there, and use those that are there
+  --profile DIR     write CPU profiles of the server there and say what they show
 `;
 
 /** Thrown for an option that is unknown or makes no sense. */
@@ -38,29 +53,37 @@ export class UsageError extends Error {
 export function parseOptions(args: readonly string[]): Options | null {
   const values = parse(args);
   if (values.help === true) return null;
-  const only = parts.filter((part) => values.only === undefined || part === values.only);
-  if (only.length === 0) throw new UsageError(`--only takes one of ${parts.join(", ")}`);
+  const mode: Mode = values.smoke === true ? "smoke" : values.full === true ? "full" : "quick";
+  const { storeSizes, ...sized } = sizes[mode];
+  const mails = values.mails === undefined ? Math.max(...storeSizes) : count("mails", values.mails);
   return {
-    parts: only,
-    seconds: count("seconds", values.seconds ?? "5"),
-    rounds: count("rounds", values.rounds ?? "3"),
-    mails: count("mails", values.mails ?? "1000000"),
+    mode,
+    parts: partsOf(values.only),
+    ...sized,
+    ...(values.seconds === undefined ? {} : { seconds: duration("seconds", values.seconds) }),
+    ...(values.rounds === undefined ? {} : { rounds: count("rounds", values.rounds) }),
+    storeSizes: [...storeSizes.filter((size) => size < mails), mails],
     dir: values.dir === undefined ? null : resolve(values.dir),
+    keepDir: values.keep === undefined ? null : resolve(values.keep),
     profileDir: values.profile === undefined ? null : resolve(values.profile),
   };
 }
 
 function parse(args: readonly string[]) {
   const text = { type: "string" } as const;
+  const flag = { type: "boolean" } as const;
   try {
     return parseArgs({
       args: [...args],
       options: {
+        full: flag,
+        smoke: flag,
         only: text,
         seconds: text,
         rounds: text,
         mails: text,
         dir: text,
+        keep: text,
         profile: text,
         help: { type: "boolean", short: "h" },
       },
@@ -70,7 +93,22 @@ function parse(args: readonly string[]) {
   }
 }
 
+function partsOf(only: string | undefined): readonly Part[] {
+  if (only === undefined) return parts;
+  const wanted = only.split(",");
+  const unknown = wanted.find((name) => !parts.some((part) => part === name));
+  if (unknown !== undefined) throw new UsageError(`--only takes some of ${parts.join(", ")}, not "${unknown}"`);
+  return parts.filter((part) => wanted.includes(part));
+}
+
 function count(name: string, text: string): number {
   if (!/^[1-9]\d{0,8}$/.test(text)) throw new UsageError(`--${name} takes a whole number from 1 on, not "${text}"`);
+  return Number(text);
+}
+
+function duration(name: string, text: string): number {
+  if (!/^\d{1,4}(?:\.\d+)?$/.test(text) || Number(text) === 0) {
+    throw new UsageError(`--${name} takes a number above 0, not "${text}"`);
+  }
   return Number(text);
 }

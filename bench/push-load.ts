@@ -42,7 +42,7 @@ const patienceMs = 10_000;
  * server is felt by every mail that it holds up. Rejects when a connection or a subscriber is lost.
  */
 export async function runPush(job: PushJob): Promise<PushResult> {
-  const mails = job.mailsPerSecond * job.seconds;
+  const mails = Math.max(1, Math.round(job.mailsPerSecond * job.seconds));
   using subscribers = new Subscribers({ ...job, mails });
   using arriving = new ArrivingMails({ ...job, mails, sinceMs: subscribers.sinceMs });
   const [sent, arrived] = [arriving.allAcknowledged, subscribers.allArrived];

@@ -5,6 +5,8 @@ import { mixTemplates, numberPlace, plainTemplate, subjectMark, type MailTemplat
 export type MailSize = number | "mix";
 
 const numberDigits = numberPlace.length;
+/** A Message-ID is found within. */
+const headBytes = 1024;
 const endMark = ".\r\n";
 /** Up to here a connection holds a copy of the whole mail; a second piece costs more than its bytes do beyond. */
 const copiedBytes = 16 * 1024;
@@ -32,6 +34,11 @@ export class SampleMails {
   /** The mail with this number as a server that changes nothing stores it. */
   bytesOf(number: number): Buffer {
     return this.kindOf(number).mail(number);
+  }
+
+  /** The subject of the mail with this number. */
+  subjectOf(number: number): string {
+    return `${subjectMark}${String(number).padStart(numberDigits, "0")}`;
   }
 
   /** What one connection sends mails with. */
@@ -113,4 +120,9 @@ export function numberIn(bytes: Buffer): number | null {
   const end = at + subjectMark.length + numberDigits;
   for (let digit = at + subjectMark.length; digit < end; digit++) number = number * 10 + (bytes[digit] ?? 0) - 48;
   return number;
+}
+
+/** The token in the Message-ID of a sample mail; `null`: it has none. */
+export function tokenIn(mail: Buffer): string | null {
+  return /\r\nMessage-ID: <\d+\.(\w+)@/.exec(mail.toString("latin1", 0, headBytes))?.[1] ?? null;
 }

@@ -1,19 +1,18 @@
-import { spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
-import { open, readFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { createInterface } from "node:readline";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-
-/** Ticks of /proc/<pid>/stat in a second: what every Linux shows to programs. */
-const ticksPerSecond = 100;
+import { MeasuredProcess } from "./measured-process.ts";
+import type { SmtpTarget } from "./smtp-lane.ts";
 
 const entry = fileURLToPath(new URL("../server/bin/catmails.mjs", import.meta.url));
+const discardEntry = fileURLToPath(new URL("./discard-server.ts", import.meta.url));
 
-/** What the bench changes in the server's configuration: connections that never end, from one address. */
+/** What the bench changes in the server's configuration: connections that never end, from one address and of one user. */
 const raised = {
   CATMAILS_SMTP_MAX_MAILS: "999999999",
-  CATMAILS_SMTP_MAX_CONNECTIONS_PER_IP: "1000",
+  CATMAILS_SMTP_MAX_CONNECTIONS: "2000",
+  CATMAILS_SMTP_MAX_CONNECTIONS_PER_IP: "2000",
+  CATMAILS_MAX_FOLLOWERS: "20000",
+  CATMAILS_MAX_FOLLOWERS_PER_USER: "20000",
 };
 
 export interface ServerOptions {
@@ -21,67 +20,48 @@ export interface ServerOptions {
   key: string;
   /** CPU profiles of every thread go there at the end. */
   profileDir: string | null;
-}
-
-/** What a process has used so far; 0 where the system does not tell. */
-export interface Usage {
-  residentBytes: number;
-  cpuSeconds: number;
+  /** Further configuration. */
+  env?: Readonly<Record<string, string>>;
+  /** `discard`: our SMTP engine alone, with an intake that throws every mail away; it has no HTTP. */
+  what?: "catmails" | "discard";
 }
 
 /** The real server as its own process, on free ports of the loopback, logging as by default, into a file. */
 export class ServerProcess implements AsyncDisposable {
-  readonly smtp: { host: string; port: number };
-  /** URL of the API. */
-  readonly api: string;
+  readonly process: MeasuredProcess;
+  readonly smtp: SmtpTarget;
+  /** Such as `http://127.0.0.1:8080`. */
+  readonly origin: string;
   /** URL of the WebSocket, without a key. */
   readonly websocket: string;
   readonly mailbox: string;
-  readonly #child: ChildProcess;
 
-  private constructor(child: ChildProcess, report: Report) {
-    this.#child = child;
-    this.smtp = report.smtp;
-    this.api = report.http;
+  private constructor(process: MeasuredProcess, report: Report) {
+    this.process = process;
+    this.smtp = { host: report.smtp.host, port: report.smtp.port };
+    this.origin = report.http.replace(/\/api$/, "");
     this.websocket = report.websocket;
     this.mailbox = report.mailbox;
   }
 
-  /** Starts it and waits until it serves. Rejects with where its log is when it does not come up. */
+  /** Starts it and waits until it serves. Rejects with its log when it does not come up. */
   static async start(options: ServerOptions): Promise<ServerProcess> {
-    const logPath = `${options.dataDir}.log`;
-    const log = await open(logPath, "a");
-    const profiling = options.profileDir === null ? [] : ["--cpu-prof", `--cpu-prof-dir=${options.profileDir}`];
-    const child = spawn(process.execPath, [...profiling, entry, "serve", "--json"], {
-      cwd: dirname(options.dataDir),
+    const { dataDir, profileDir, what = "catmails" } = options;
+    const profiling = profileDir === null ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileDir}`];
+    const args = what === "discard" ? [...profiling, discardEntry] : [...profiling, entry, "serve", "--json"];
+    const child = await MeasuredProcess.spawn({
+      program: process.execPath,
+      args,
+      cwd: dirname(dataDir),
       env: environment(options),
-      stdio: ["ignore", "pipe", log.fd],
+      logPath: `${dataDir}.log`,
     });
-    await log.close();
-    if (child.stdout === null) throw new Error("The server has no output");
-    for await (const line of createInterface({ input: child.stdout })) {
-      return new ServerProcess(child, JSON.parse(line) as Report);
-    }
-    throw new Error(`The server did not start:\n${await readFile(logPath, "utf8")}`);
-  }
-
-  /** Memory and processor time of the whole process, all threads. */
-  async usage(): Promise<Usage> {
-    const about = join("/proc", String(this.#child.pid));
-    const [status, stat] = await Promise.all([read(join(about, "status")), read(join(about, "stat"))]);
-    const kibibytes = /^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? "0";
-    // The second field is the command in brackets and may hold spaces; user and system time are fields 14 and 15.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    const ticks = Number(fields[11] ?? 0) + Number(fields[12] ?? 0);
-    return { residentBytes: Number(kibibytes) * 1024, cpuSeconds: ticks / ticksPerSecond };
+    return new ServerProcess(child, JSON.parse(await child.firstLine()) as Report);
   }
 
   /** Stops it as an operator would, and waits for its end. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const ended = once(this.#child, "exit");
-    this.#child.kill("SIGTERM");
-    await ended;
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.process[Symbol.asyncDispose]();
   }
 }
 
@@ -101,9 +81,6 @@ function environment(options: ServerOptions): Record<string, string | undefined>
     CATMAILS_SMTP_PORT: "0",
     CATMAILS_HTTP_PORT: "0",
     CATMAILS_BOOTSTRAP_KEY: options.key,
+    ...options.env,
   };
-}
-
-function read(path: string): Promise<string> {
-  return readFile(path, "utf8").catch(() => "");
 }
