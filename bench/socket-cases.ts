@@ -36,10 +36,11 @@ async function idleFigures({ key, options }: Bench, server: ServerProcess, holde
   const job = { kind: "hold", websocket: `${server.websocket}?key=${key}` } as const;
   // What the first sockets make the server load is not what one more costs.
   await holder.run({ ...job, sockets: Math.min(warmSockets, options.sockets) });
-  await delay(settleMs);
+  const waitMs = options.mode === "smoke" ? 0 : settleMs;
+  await delay(waitMs);
   const before = await server.process.usage();
   const { result, cost } = await watched(server, () => holder.run({ ...job, sockets: options.sockets }));
-  await delay(settleMs);
+  await delay(waitMs);
   const after = await server.process.usage();
   return {
     sockets: options.sockets,
