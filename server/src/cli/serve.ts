@@ -1,5 +1,6 @@
 import packageFile from "../../package.json" with { type: "json" };
 import type { Config, LoadedConfig } from "../config.ts";
+import { LineBatch } from "../line-batch.ts";
 import { createLog, type Logger } from "../log.ts";
 import { authorityOf, reachable, type ListenAddress } from "./listen-address.ts";
 import type { ListenPlace } from "../smtp/server.ts";
@@ -15,10 +16,12 @@ const sameSignalMs = 300;
  */
 export async function serve(loaded: LoadedConfig, options: { json: boolean }): Promise<number> {
   const { config } = loaded;
+  const lines = new LineBatch((text) => process.stderr.write(text));
+  process.on("exit", () => lines.flush());
   const log = createLog({
     level: config.log_level,
     format: config.log_format === "json" || (config.log_format === "auto" && !process.stderr.isTTY) ? "json" : "pretty",
-    write: (line) => process.stderr.write(line),
+    write: (line) => lines.add(line),
   });
   process.on("uncaughtException", (error) => {
     log.fatal({ err: error }, "A bug: this should never happen. Stopping at once; nothing acknowledged is lost");
@@ -31,7 +34,7 @@ export async function serve(loaded: LoadedConfig, options: { json: boolean }): P
     service = await Service.start(config, log);
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
-    process.stderr.write(`${error.message}\n`);
+    lines.add(`${error.message}\n`);
     return 1;
   }
   if (service.setup.bootstrapKeyInactive)
