@@ -9,6 +9,7 @@ import { failed, greeting, type Protocol, type Reply } from "./replies.ts";
 import type { Session } from "./session.ts";
 import type { Patience } from "./stress.ts";
 import { newIncident } from "./transaction.ts";
+import type { WriteTurn, Writer } from "./write-turn.ts";
 
 /** Input that may wait while an answer is being made; then the socket is no longer read. */
 const maxQueuedBytes = 65_536;
@@ -24,6 +25,8 @@ const lingerMs = 2_000;
 const doomedPatienceMs = 5_000;
 
 export interface ConnectionOptions {
+  /** Shared by all connections. */
+  turn: WriteTurn;
   protocol: Protocol;
   hostname: string;
   limits: SmtpLimits;
@@ -42,7 +45,7 @@ export interface ConnectionOptions {
  * The socket of one session: feeds it strictly in order, collects its replies into one write, bounds what waits on
  * either side, goes over to TLS, and closes so that the client still gets the last reply. Needs `allowHalfOpen`.
  */
-export class Connection {
+export class Connection implements Writer {
   /** The plain one until TLS is asked for. When one of the two closes, so does the other. */
   #socket: Socket;
   readonly #session: Session;
@@ -54,7 +57,7 @@ export class Connection {
   #offset = 0;
   #queuedBytes = 0;
   #replies = "";
-  #flushing: NodeJS.Immediate | null = null;
+  #isFlushDue = false;
   #isRunning = false;
   /** An answer is being made by the house: silence is not the client's. */
   #isWaiting = false;
@@ -125,7 +128,7 @@ export class Connection {
 
   #greet(): void {
     this.#reply(greeting(this.#options.hostname, this.#options.protocol));
-    this.#flush();
+    this.#flushLater();
   }
 
   /** What comes from here on has to be a handshake: everything else, also what the plain socket has buffered, breaks it. */
@@ -218,7 +221,7 @@ export class Connection {
   #flushBefore(): void {
     // A commit takes long enough to write first; a check of a recipient mostly ends before the next turn.
     if (this.#session.isReceiving) this.#flush();
-    else if (this.#replies !== "") this.#flushing ??= setImmediate(() => this.#flush());
+    else this.#flushLater();
   }
 
   /** Meanwhile the client is not silent: it waits for us. */
@@ -232,10 +235,13 @@ export class Connection {
   }
 
   #settle(): void {
-    this.#flush();
-    if (this.#session.isOver || (this.#inputEnded && this.#chunks.length === 0)) this.#close();
-    else if (this.#session.awaitsTls) this.#startTls();
-    else if (this.#queuedBytes <= maxQueuedBytes && this.#socket.isPaused()) this.#socket.resume();
+    if (this.#session.isOver || (this.#inputEnded && this.#chunks.length === 0)) return this.#close();
+    if (this.#session.awaitsTls) {
+      this.#flush();
+      return this.#startTls();
+    }
+    this.#flushLater();
+    if (this.#queuedBytes <= maxQueuedBytes && this.#socket.isPaused()) this.#socket.resume();
   }
 
   #fail(error: unknown): void {
@@ -249,9 +255,19 @@ export class Connection {
     this.#replies += `${reply}\r\n`;
   }
 
+  /** For {@link WriteTurn} only. */
+  flush(): void {
+    this.#isFlushDue = false;
+    this.#flush();
+  }
+
+  #flushLater(): void {
+    if (this.#isFlushDue || this.#replies === "") return;
+    this.#isFlushDue = true;
+    this.#options.turn.add(this);
+  }
+
   #flush(): void {
-    if (this.#flushing !== null) clearImmediate(this.#flushing);
-    this.#flushing = null;
     if (this.#replies === "") return;
     if (this.#socket.writable) this.#socket.write(this.#replies, "latin1");
     this.#replies = "";

@@ -17,6 +17,7 @@ import { Session } from "./session.ts";
 import type { Spool } from "./spool.ts";
 import { Stress } from "./stress.ts";
 import { removeStaleSocket } from "./unix-socket.ts";
+import { WriteTurn } from "./write-turn.ts";
 
 /** Where connections are taken: a port, of which 0 takes a free one, or a Unix socket, which every local user may open. */
 export type ListenPlace = { host: string; port: number } | { path: string };
@@ -76,6 +77,7 @@ export class SmtpServer implements AsyncDisposable {
   readonly #spooling: Spooling | null;
   readonly #stress: Stress;
   readonly #rates: Rates;
+  readonly #turn = new WriteTurn();
   readonly #connections = new Set<Connection>();
   /** Of listed proxies that have not said yet for whom they speak. */
   readonly #arriving = new Set<Socket>();
@@ -235,6 +237,7 @@ export class SmtpServer implements AsyncDisposable {
     metrics?.connectionOpened();
     log.debug({ protocol, remote }, "SMTP connection opened");
     const connection = new Connection(socket, session, {
+      turn: this.#turn,
       protocol,
       hostname,
       limits,
