@@ -41,16 +41,12 @@ export class Rates {
     this.#unknown = new TokenBuckets(limits.unknownRecipients, limits.unknownPeriodMs);
   }
 
-  /** A client connects; false when it does so too often. */
-  mayConnect(remote: string): boolean {
-    return this.#isTrusted(remote) || this.#connections.take(networkOf(remote), performance.now());
-  }
-
   /** A client of which is counted what it does; `null` when nothing is. */
   visitor(remote: string): Visitor | null {
     if (this.#isTrusted(remote)) return null;
     const network = networkOf(remote);
     return {
+      mayConnect: () => this.#connections.take(network, performance.now()),
       mayMail: () => this.#mails.take(network, performance.now()),
       mayName: () => !this.#isHushed(network),
       noteUnknown: () => this.#noteUnknown(network),
@@ -90,6 +86,8 @@ export class Rates {
 
 /** One client on one of its connections. */
 export interface Visitor {
+  /** It connects, to be asked once; false when it does so too often. */
+  mayConnect(): boolean;
   /** It begins a mail; false when it sends too many. */
   mayMail(): boolean;
   /** False while it is to be told nothing about recipients: it has named too many that do not exist. */

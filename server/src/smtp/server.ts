@@ -11,7 +11,7 @@ import type { Intake } from "./intake.ts";
 import type { SmtpLimits } from "./limits.ts";
 import type { ConnectionRefusal, SmtpMetrics } from "./metrics.ts";
 import { readProxyHeader } from "./proxy-stage.ts";
-import { Rates } from "./rates.ts";
+import { Rates, type Visitor } from "./rates.ts";
 import { replies, type Protocol, type Reply } from "./replies.ts";
 import { Session } from "./session.ts";
 import type { Spool } from "./spool.ts";
@@ -211,18 +211,17 @@ export class SmtpServer implements AsyncDisposable {
 
   #admit(socket: Socket, peer: Peer): void {
     // All of a mail server's own connections come from one address.
-    if (peer.protocol !== "lmtp" && !this.#rates.mayConnect(peer.remote))
-      return this.#refuse(socket, peer, "too_often");
+    const visitor = peer.protocol === "lmtp" ? null : this.#rates.visitor(peer.remote);
+    if (visitor?.mayConnect() === false) return this.#refuse(socket, peer, "too_often");
     const admittance = this.#admission.enter(peer.protocol === "lmtp" ? null : peer.remote);
     if ("refusal" in admittance) return this.#refuse(socket, peer, admittance.refusal);
-    this.#open(socket, peer, admittance.network);
+    this.#open(socket, peer, { visitor, network: admittance.network });
   }
 
-  #open(socket: Socket, { protocol, tls, remote }: Peer, network: string | null): void {
+  #open(socket: Socket, { protocol, tls, remote }: Peer, { visitor, network }: Caller): void {
     const { hostname, intake, log, metrics, encryption = null } = this.#options;
     const limits = protocol === "lmtp" ? this.#lmtpLimits : this.#options.limits;
     const patience = protocol === "lmtp" ? this.#lmtpLimits : this.#stress;
-    const visitor = protocol === "lmtp" ? null : this.#rates.visitor(remote);
     const session = new Session({
       protocol,
       hostname,
@@ -293,6 +292,12 @@ interface Peer {
   protocol: Protocol;
   tls: "none" | "starttls" | "implicit";
   remote: string;
+}
+
+/** Who counts a client, and its network where that is counted. */
+interface Caller {
+  visitor: Visitor | null;
+  network: string | null;
 }
 
 const connectionRefusals = {
