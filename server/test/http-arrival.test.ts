@@ -5,6 +5,7 @@ import { connect, type AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import { limitArrival } from "../src/http/arrival.ts";
+import { until } from "./support/until.ts";
 
 test("a body that drips is cut with 408, one that comes whole is not, and no body waits for nothing", async (t) => {
   const server = createServer((request, response) => {
@@ -33,4 +34,20 @@ test("a body that drips is cut with 408, one that comes whole is not, and no bod
   ]);
   assert.match(answers[0], /^HTTP\/1\.1 408 .*"code":"request_timeout"/s);
   for (const answer of answers.slice(1)) assert.match(answer, /^HTTP\/1\.1 200 .*whole$/s);
+});
+
+test("a body that is refused before it came leaves nothing behind", async (t) => {
+  const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
+  const before = timers();
+  const server = createServer((request, response) => {
+    limitArrival(request, 300_000);
+    response.writeHead(413, { connection: "close" }).end();
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => server.close());
+  const socket = connect((server.address() as AddressInfo).port, "127.0.0.1");
+  socket.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n");
+  assert.match(await text(socket), /^HTTP\/1\.1 413 /);
+  await until("no timer is left", () => timers() <= before);
 });

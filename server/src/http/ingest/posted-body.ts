@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { Refusal } from "../../errors.ts";
+import { watchArrival } from "../arrival.ts";
 
 /** A post may take so much longer for each MiB that has come: some 100 KiB/s. */
 const extraMsPerMib = 10_000;
@@ -93,9 +94,8 @@ export class PostedBody implements Disposable {
  */
 export function dropRest(request: IncomingMessage, timeoutMs: number): void {
   if (request.complete || request.destroyed) return;
-  const timer = setTimeout(() => request.socket.destroy(), timeoutMs);
-  const done = (): void => clearTimeout(timer);
-  request.once("end", done).once("close", done).resume();
+  watchArrival(request, timeoutMs, () => request.socket.destroy());
+  request.resume();
 }
 
 /** Resolves at the end of the request; rejects with what `keep` throws, or when more time went by than `allowedMs` says. */
