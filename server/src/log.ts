@@ -1,5 +1,5 @@
+import { createRequire } from "node:module";
 import { pino, type Logger } from "pino";
-import { prettyFactory } from "pino-pretty";
 
 export type { Logger } from "pino";
 
@@ -26,13 +26,16 @@ export interface LogOptions {
  * Mail bodies are never logged by anybody who calls it.
  */
 export function createLog(options: LogOptions): Logger {
-  const pretty =
-    options.format === "pretty"
-      ? prettyFactory({ colorize: false, ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss.l" })
-      : null;
+  const pretty = options.format === "pretty" ? prettyLines() : null;
   const write = (line: string): void => {
     const clean = redactKeys(line);
     options.write(pretty === null ? clean : (pretty(clean) ?? clean));
   };
   return pino({ level: options.level, base: null }, { write });
+}
+
+function prettyLines(): (line: string) => string | undefined {
+  // Loaded only for people: programs that read JSON should not wait for it.
+  const { prettyFactory } = createRequire(import.meta.url)("pino-pretty") as typeof import("pino-pretty");
+  return prettyFactory({ colorize: false, ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss.l" });
 }

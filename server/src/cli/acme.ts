@@ -1,9 +1,7 @@
 import { join } from "node:path";
 import packageFile from "../../package.json" with { type: "json" };
 import { alpnChallenges, type HttpChallenges } from "../acme/challenge-doors.ts";
-import { Renewal } from "../acme/renewal.ts";
 import type { Config } from "../config.ts";
-import { ChallengeListener } from "../http/challenge-listener.ts";
 import type { WellKnown } from "../http/well-known.ts";
 import type { Logger } from "../log.ts";
 import type { Receiver } from "../mail/receive.ts";
@@ -39,8 +37,11 @@ export async function startAcme(
 ): Promise<void> {
   if (config.acme_domains === "off") return;
   const { certificates, challenges, log, parts } = base;
+  // Loaded only where it is on.
+  const { Renewal } = await import("../acme/renewal.ts");
   const at = challengePlace(config);
   if (at !== null) {
+    const { ChallengeListener } = await import("../http/challenge-listener.ts");
     const listening = ChallengeListener.listen({ ...at, findChallenge: (token) => challenges.find(token) });
     const { port } = parts.use(await explainHttp(config, listening));
     log.info({ host: at.host, port }, "Answering http-01 alone");

@@ -1,6 +1,7 @@
 import { once } from "node:events";
-import { createServer, type Server } from "node:http";
+import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { nodeHttp } from "./node-http.ts";
 import { challengePath, type WellKnown } from "./well-known.ts";
 
 const maxConnections = 100;
@@ -19,7 +20,7 @@ export class ChallengeListener implements AsyncDisposable {
 
   /** Resolves once connections are taken; rejects when the address cannot be had. */
   static async listen({ host, port, findChallenge }: ChallengeListenerOptions): Promise<ChallengeListener> {
-    const server = createServer(
+    const server = nodeHttp().createServer(
       { requestTimeout: requestTimeoutMs, headersTimeout: requestTimeoutMs, connectionsCheckingInterval: 5_000 },
       (request, response) => {
         const path = request.url?.split("?", 1)[0] ?? "";

@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { STATUS_CODES, type ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { SeedError } from "@catmails/client";
 import type { FastifyReply } from "fastify";
 import { errorTable, isRefusal, Refusal, type ErrorName } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import { nodeHttp } from "./node-http.ts";
 
 /** What to answer for something that was thrown. */
 export interface Answer {
@@ -58,7 +59,7 @@ export function refuseConnection(socket: Duplex, name: ErrorName): void {
   const { text, code, status } = errorTable[name];
   const body = JSON.stringify({ success: false, error: text, code } satisfies SeedError);
   const head = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    `HTTP/1.1 ${status} ${nodeHttp().STATUS_CODES[status]}`,
     "Content-Type: application/json; charset=utf-8",
     `Content-Length: ${Buffer.byteLength(body)}`,
     "Cache-Control: no-store",

@@ -1,8 +1,8 @@
-import libmime from "libmime";
 import { decodeCharset } from "./charset.ts";
 import { mimeLimits, type Defect } from "./defect.ts";
 import { htmlToText } from "./html-text.ts";
 import type { Part } from "./part.ts";
+import { libmime } from "./rare-decoders.ts";
 import { decodeTransfer } from "./transfer-encoding.ts";
 
 const LF = 0x0a;
@@ -42,7 +42,7 @@ export function readPartText(raw: Buffer, part: Part, defects: Set<Defect>): str
   const bodyEnd = enoughOf(raw, part);
   if (bodyEnd < part.bodyEnd) defects.add("content_too_long");
   const lines = normalLines(decodeBody(raw, part, bodyEnd, defects));
-  return (part.flowed ? libmime.decodeFlowed(lines, part.delSp) : lines).trimEnd();
+  return (part.flowed ? libmime().decodeFlowed(lines, part.delSp) : lines).trimEnd();
 }
 
 /**

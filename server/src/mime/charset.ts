@@ -1,8 +1,7 @@
 import { TextDecoder } from "node:util";
 import { isAscii, isUtf8 } from "node:buffer";
-import libmime from "libmime";
-import { decode as decodeLegacy } from "libmime/lib/charset.js";
 import type { Defect } from "./defect.ts";
+import { decodeLegacy, libmime } from "./rare-decoders.ts";
 import { decodeUtf7 } from "./utf7.ts";
 
 /** Charsets in which an octet below 0x80 may not be the ASCII character it looks like. */
@@ -24,7 +23,7 @@ export function decodeCharset(bytes: Buffer, charset: string | null, defects: Se
   if (/^(?:unicode-1-1-)?utf-?7$/.test(label)) return decodeUtf7(bytes.toString("latin1"));
   const decoder = decoderFor(label);
   if (decoder !== null) return decoder.decode(bytes).toWellFormed();
-  if (libmime.createDecodeStream(label).supported) return withoutMark(decodeLegacy(bytes, label)).toWellFormed();
+  if (libmime().createDecodeStream(label).supported) return withoutMark(decodeLegacy(bytes, label)).toWellFormed();
   defects.add("unknown_charset");
   return decodeUndeclared(bytes);
 }
@@ -35,14 +34,14 @@ function isKnown(label: string): boolean {
     label === "utf-8" ||
     label === "iso-8859-1" ||
     decoderFor(label) !== null ||
-    libmime.createDecodeStream(label).supported
+    libmime().createDecodeStream(label).supported
   );
 }
 
 /** `null` for what the platform does not decode. UTF-16 without a byte order goes to libmime, which looks for a mark. */
 function decoderFor(label: string): TextDecoder | null {
   if (label === "utf-16" || label === "utf16") return null;
-  for (const name of [label, libmime.normalizeCharset(label)]) {
+  for (const name of [label, libmime().normalizeCharset(label)]) {
     try {
       return new TextDecoder(name);
     } catch {

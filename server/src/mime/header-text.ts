@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
-import libmime from "libmime";
 import { mimeLimits, type Defect } from "./defect.ts";
 import type { HeaderField } from "./header.ts";
+import { libmime } from "./rare-decoders.ts";
 
 /**
  * The value of a field as it stands, unfolded (RFC 5322 section 2.2.3) and trimmed, one character per octet. Cut at
@@ -40,7 +40,7 @@ export function decodeOctets(value: string): string {
 /** Decodes the encoded words of RFC 2047; adjacent ones are joined first, as they may share a character. */
 export function decodeWords(text: string): string {
   // libmime marks its joints with NUL, so none may come from outside.
-  return text.includes("=?") ? libmime.decodeWords(text.replaceAll("\u0000", " ")) : text;
+  return text.includes("=?") ? libmime().decodeWords(text.replaceAll("\u0000", " ")) : text;
 }
 
 /** One line of well-formed text: control characters and line separators become spaces, ends are trimmed. */

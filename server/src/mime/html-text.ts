@@ -1,5 +1,6 @@
-import { Tokenizer, TokenizerMode, type Token, type TokenHandler } from "parse5";
+import type { Token, Tokenizer, TokenHandler } from "parse5";
 import { mimeLimits, type Defect } from "./defect.ts";
+import { parse5 } from "./rare-decoders.ts";
 import { TextLayout } from "./text-layout.ts";
 
 /**
@@ -23,18 +24,15 @@ export function htmlToText(html: string, defects: Set<Defect>): string {
 }
 
 /** Elements whose content is no text, in the mode that the tokenizer needs to find their end. */
-const rawModes: ReadonlyMap<
-  string,
-  typeof TokenizerMode.RAWTEXT | typeof TokenizerMode.RCDATA | typeof TokenizerMode.SCRIPT_DATA
-> = new Map([
-  ["script", TokenizerMode.SCRIPT_DATA],
-  ["style", TokenizerMode.RAWTEXT],
-  ["title", TokenizerMode.RCDATA],
-  ["textarea", TokenizerMode.RCDATA],
-  ["xmp", TokenizerMode.RAWTEXT],
-  ["iframe", TokenizerMode.RAWTEXT],
-  ["noembed", TokenizerMode.RAWTEXT],
-  ["noframes", TokenizerMode.RAWTEXT],
+const rawModes: ReadonlyMap<string, "RAWTEXT" | "RCDATA" | "SCRIPT_DATA"> = new Map([
+  ["script", "SCRIPT_DATA"],
+  ["style", "RAWTEXT"],
+  ["title", "RCDATA"],
+  ["textarea", "RCDATA"],
+  ["xmp", "RAWTEXT"],
+  ["iframe", "RAWTEXT"],
+  ["noembed", "RAWTEXT"],
+  ["noframes", "RAWTEXT"],
 ]);
 const shownRaw = new Set(["textarea", "xmp"]);
 const voidElements = new Set("area base br col embed hr img input link meta param source track wbr".split(" "));
@@ -55,7 +53,7 @@ class HtmlReader implements TokenHandler {
 
   constructor(hides: boolean) {
     this.#hides = hides;
-    this.#tokenizer = new Tokenizer({}, this);
+    this.#tokenizer = new (parse5().Tokenizer)({}, this);
   }
 
   read(html: string): string {
@@ -71,7 +69,7 @@ class HtmlReader implements TokenHandler {
   onStartTag(token: Token.TagToken): void {
     const name = token.tagName;
     const mode = rawModes.get(name);
-    if (mode !== undefined) this.#tokenizer.state = mode;
+    if (mode !== undefined) this.#tokenizer.state = parse5().TokenizerMode[mode];
     if (this.#skipped !== "") {
       if (name === this.#skipped) this.#skippedDepth++;
       return;

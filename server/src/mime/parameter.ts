@@ -1,5 +1,5 @@
-import libmime from "libmime";
 import { decodeOctets, decodeWords, plainLine } from "./header-text.ts";
+import { libmime } from "./rare-decoders.ts";
 
 /** A value with parameters, as Content-Type and Content-Disposition have (RFC 2045 section 5.1, RFC 2183). */
 export interface ParameterValue {
@@ -36,7 +36,7 @@ export function parseParameters(text: string): ParameterValue {
 }
 
 function parseIrregular(text: string): ParameterValue {
-  const parsed = libmime.parseHeaderValue(text, { stripComments: true });
+  const parsed = libmime().parseHeaderValue(text, { stripComments: true });
   return {
     value: parsed.value.toLowerCase(),
     params: new Map(Object.entries(parsed.params)),
