@@ -178,9 +178,10 @@ describe("a server that gets its certificate by ACME", { skip }, () => {
     const { pebble, dataDir } = await authority(t);
     const env = serverEnvironment(pebble, { CATMAILS_ACME_HTTP_PORT: "0" });
     await using server = await ServiceProcess.start({ dataDir, env });
-    const said = server.log.find((line) => line.includes("Answering http-01 alone")) ?? "{}";
-    const { port } = JSON.parse(said) as { port?: number };
-    pebble.http.lead(port ?? 0);
+    const said = (): string | undefined => server.log.find((line) => line.includes("Answering http-01 alone"));
+    await until("the port is told", () => said() !== undefined);
+    const { port } = JSON.parse(said() ?? "{}") as { port: number };
+    pebble.http.lead(port);
     const { port: securePort } = new URL(server.report.https ?? "");
     await until("HTTPS has the certificate", async () => (await shownNames(Number(securePort))) === `DNS:${name}`);
   });
