@@ -17,6 +17,9 @@ const header = "From: Alice <alice@example.com>\r\nSubject: big\r\n";
 const big = Buffer.from(`${header}\r\n${"a line of text\r\n".repeat(20_000)}`);
 const small = Buffer.from(`${header}\r\nbody`);
 
+/** `HOSTILE_MAILS=20000` is the long form. */
+const hostileCount = Number(process.env["HOSTILE_MAILS"] ?? 4000);
+
 /** Time enough for a machine that is busy with other things. */
 const patient = { timeoutMs: 60_000, maxWaitMs: 60_000 };
 
@@ -130,7 +133,7 @@ describe("a parser of mails", () => {
   });
 });
 
-test("20,000 hostile mails and every corpus mail leave the event loop free", async (t) => {
+test(`${hostileCount} hostile mails and every corpus mail leave the event loop free`, async (t) => {
   await using parser = new MailParser(patient);
   const random = new Random(2);
   const vectors = Object.values(hostileMails);
@@ -150,7 +153,7 @@ test("20,000 hostile mails and every corpus mail leave the event loop free", asy
   };
   for (const mail of corpora) await feed(mail);
   for (const vector of vectors) await feed(vector(2_000_000));
-  for (let i = 0; i < 20_000; i++) {
+  for (let i = 0; i < hostileCount; i++) {
     const useVector = i % 20 === 0 || corpora.length === 0;
     const origin = useVector
       ? vectors[i % vectors.length]!(random.integer(2_000, 30_000))

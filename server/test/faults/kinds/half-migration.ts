@@ -20,7 +20,7 @@ const carelessMigration = join(import.meta.dirname, "../careless-migration.ts");
 const changes = ["pwrite64", "ftruncate", "fallocate", "fsync", "fdatasync", "unlink"];
 const mailsBefore = 20;
 const mostChanges = ["pwrite64", "fsync"];
-/** From so many cycles on a migration is killed at every call; in a shorter run at some of most kinds. */
+/** From so many cycles on each migration is killed at every call; in a shorter run two of them at some of most kinds. */
 const everyCallFrom = 40;
 /** Calls from one to the next kill of a short run, at most. */
 const longStride = 30;
@@ -37,15 +37,22 @@ export const halfMigration: Fault = {
   inflict: (trial) => killAtEachCall(trial, [program, "migrate"]),
   control: {
     about: "the same statements without a transaction",
-    inflict: (trial) => killAtEachCall({ ...trial, times: 5 }, [carelessMigration]),
+    inflict: (trial) => killAtEachCall({ ...trial, times: 5 }, [carelessMigration], (sum) => sum.broken.length > 0),
   },
 };
 
-async function killAtEachCall(trial: Trial, command: readonly string[]): Promise<Findings> {
+/** `isEnough`: asked after each migration that was killed. */
+async function killAtEachCall(
+  trial: Trial,
+  command: readonly string[],
+  isEnough: Migration["isEnough"] = () => false,
+): Promise<Findings> {
   const sum = noFindings();
-  for (const version of oldVersions()) {
+  for (const version of versionsFor(trial)) {
+    if (isEnough(sum)) break;
     const before = sum.times;
-    for (const name of isShort(trial) ? mostChanges : changes) await killAtEach(name, { trial, command, version, sum });
+    const migration = { trial, command, version, sum, isEnough };
+    for (const name of isShort(trial) ? mostChanges : changes) await killAtEach(name, migration);
     trial.say(`migration from version ${version}: killed ${sum.times - before} times`);
     if (sum.times === before && !trial.signal.aborted) sum.broken.push("the migration was never killed");
   }
@@ -57,11 +64,16 @@ interface Migration {
   command: readonly string[];
   version: number;
   sum: Findings;
+  isEnough: (sum: Findings) => boolean;
 }
 
 /** Kills a migration at its first, second, … call of a kind, until it has no such call any more. */
-async function killAtEach(name: string, { trial, command, version, sum }: Migration): Promise<void> {
-  for (let call = 1; !trial.signal.aborted; call += isShort(trial) ? trial.random.integer(1, longStride) : 1) {
+async function killAtEach(name: string, { trial, command, version, sum, isEnough }: Migration): Promise<void> {
+  for (
+    let call = 1;
+    !trial.signal.aborted && !isEnough(sum);
+    call += isShort(trial) ? trial.random.integer(1, longStride) : 1
+  ) {
     using directory = realDiskDirectory(trial.parent);
     const dataDir = join(directory.path, "data");
     const mails = makeOldDatabase(dataDir, version);
@@ -116,6 +128,12 @@ async function faultsAfter(dataDir: string, mails: readonly string[]): Promise<s
   } catch (error) {
     return [`could not be opened: ${String(error)}`];
   }
+}
+
+/** In a short run from nothing, where most is written, and from one of the older versions. */
+function versionsFor(trial: Trial): number[] {
+  const versions = oldVersions();
+  return isShort(trial) ? [0, trial.random.integer(firstVersion, versions.length - 1)] : versions;
 }
 
 /** Schema versions that somebody may come from; 0 is a database that is not there yet. */
