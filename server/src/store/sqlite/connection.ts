@@ -7,12 +7,19 @@ export const busyTimeoutMs = 10_000;
 type Found<Row> = Row | undefined;
 
 /**
+ * A LIMIT that is bound. SQLite asks for the value of a lone `?` there when it plans, and so plans the statement anew each time
+ * it is bound (measured: 6.6 µs instead of 3.0 for the ids of a page, 24 instead of 13 for its mails).
+ */
+export const boundLimit = "LIMIT ? + 0";
+
+/**
  * One SQLite connection with its prepared statements, each prepared on first use and kept. The type argument of a
  * read states the columns that its SQL selects; nothing checks it at run time.
  */
 export class Connection implements Disposable {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, Prepared>();
+  #isHeld = false;
 
   /** Opens the file, which must exist when `readOnly`. Throws what SQLite says. */
   constructor(file: string, options: { readOnly: boolean }) {
@@ -29,6 +36,17 @@ export class Connection implements Disposable {
     const { statement, columns } = this.#prepared(sql);
     const rows = statement.all(...values) as unknown as RowValues[];
     return rows.map((row) => rowOf(columns, row)) as Row[];
+  }
+
+  /** The first column of each row: cheaper than rows. */
+  column<Value extends SQLOutputValue>(sql: string, ...values: SQLInputValue[]): Value[] {
+    const rows = this.#prepared(sql).statement.all(...values) as unknown as RowValues[];
+    return rows.map((row) => row[0] as Value);
+  }
+
+  /** Rows as the values of their columns: cheaper than objects. */
+  values<Values extends readonly SQLOutputValue[]>(sql: string, ...values: SQLInputValue[]): Values[] {
+    return this.#prepared(sql).statement.all(...values) as unknown as Values[];
   }
 
   /** Rows one by one. Two iterations of the same SQL must not overlap. */
@@ -57,8 +75,22 @@ export class Connection implements Disposable {
     return this.#database.isTransaction;
   }
 
+  /**
+   * Has all reads of this turn of the event loop, from now on, see one and the same moment. What other threads and processes
+   * commit meanwhile is told in a later turn, so nobody can miss it. Each read alone takes the lock of a reader and gives it
+   * back, at 2.4 of the 2.7 µs that a look-up costs.
+   */
+  holdForTurn(): void {
+    if (this.#isHeld) return;
+    this.change("BEGIN");
+    this.#isHeld = true;
+    // Runs once the promises of this turn are through.
+    process.nextTick(this.#release);
+  }
+
   /** Runs reads that have to see one and the same moment. Keep it short: a long one keeps the log from being reused. */
   snapshot<Result>(read: () => Result): Result {
+    if (this.#isHeld) return read();
     this.change("BEGIN");
     try {
       return read();
@@ -71,6 +103,15 @@ export class Connection implements Disposable {
     this.#statements.clear();
     if (this.#database.isOpen) this.#database.close();
   }
+
+  readonly #release = (): void => {
+    this.#isHeld = false;
+    try {
+      if (this.#database.isOpen && this.#database.isTransaction) this.change("COMMIT");
+    } catch {
+      // It changed nothing; the next read says what is wrong.
+    }
+  };
 
   #prepared(sql: string): Prepared {
     const known = this.#statements.get(sql);

@@ -1,12 +1,17 @@
 import type { Origin } from "../../origin.ts";
 import type { MailDetails, MailFilter, MailQuery, MailRecord, StoredMail } from "../store.ts";
-import type { Connection } from "./connection.ts";
+import { boundLimit, type Connection } from "./connection.ts";
+import type { MailMemory } from "./mail-memory.ts";
 import { MergedIds } from "./merged-ids.ts";
 import { wholeRaw } from "./raw-bytes.ts";
 import { mailboxIsLive } from "./rows.ts";
 
 /** Mails of deleted mailboxes that a list steps over before it goes mailbox by mailbox instead. */
 const maxHiddenRows = 1000;
+/** A list is read whole when more than one in so many of its mails is not in memory. */
+const maxMissingShare = 4;
+/** Mails that are read at a time: a mail has a million characters at most, and whoever asked may stop after the first. */
+const readMails = 32;
 
 const recordColumns = `m.id, m.mailbox_id, g.mail_from, coalesce(m.mail_to, a.address) AS mail_to, g.subject, g.content,
   m.received_at`;
@@ -21,15 +26,24 @@ interface RecordRow {
   received_at: number;
 }
 
-/** Store.listMails. Reads one moment, so that a mail committed meanwhile can never be skipped by the next page. */
-export function listMails(connection: Connection, query: MailQuery): MailRecord[] {
-  return connection.snapshot(() => {
+/** Where a list is read from: always one moment of the database, in which the memory's mails were seen to be there. */
+interface Reading {
+  connection: Connection;
+  memory: MailMemory;
+}
+
+/**
+ * Store.listMails. Reads one moment, so that a mail committed meanwhile can never be skipped by the next page. Mails of
+ * other lists that are in memory are not read again.
+ */
+export function listMails(reading: Reading, query: MailQuery): MailRecord[] {
+  return reading.connection.snapshot(() => {
     const page: MailRecord[] = [];
     if (query.limit < 1) return page;
     let chars = 0;
-    for (const row of matching(connection, query)) {
-      page.push(recordOf(row));
-      chars += row.subject.length + row.content.length;
+    for (const mail of matching(reading, query)) {
+      page.push(mail);
+      chars += mail.subject.length + mail.content.length;
       if (page.length >= query.limit || chars >= query.maxChars) break;
     }
     return page;
@@ -106,21 +120,21 @@ export function describeMail(connection: Connection, key: MailKey): MailDetails 
   };
 }
 
-function matching(connection: Connection, query: MailQuery): Iterable<RecordRow> {
+function matching(reading: Reading, query: MailQuery): Iterable<MailRecord> {
   const { filters } = query;
   // Only the index of results knows them: a walk along the mails would step over everything else.
-  if (query.dmarc !== undefined) return mergeFilters(connection, query, filters ?? allMailboxes(connection, query));
-  if (filters === null) return scanUser(connection, query);
+  if (query.dmarc !== undefined) return mergeFilters(reading, query, filters ?? allMailboxes(reading, query));
+  if (filters === null) return scanUser(reading, query);
   const [only] = filters;
   return only !== undefined && filters.length === 1
-    ? scanFilter(connection, query, only)
-    : mergeFilters(connection, query, filters);
+    ? scanFilter(reading, query, only)
+    : mergeFilters(reading, query, filters);
 }
 
 /** All of a user's visible mails by id, along the primary key. */
-function* scanUser(connection: Connection, query: MailQuery): Iterable<RecordRow> {
+function* scanUser(reading: Reading, query: MailQuery): Iterable<MailRecord> {
   const direction = query.order === "newest" ? "DESC" : "ASC";
-  const rows = connection.iterate<RecordRow | (RecordRow & { content: null })>(
+  const rows = reading.connection.iterate<RecordRow | (RecordRow & { content: null })>(
     `SELECT ${recordColumns} FROM mail m
      LEFT JOIN alias a ON a.id = m.mailbox_id AND a.user_id = m.user_id AND ${mailboxIsLive}
      LEFT JOIN message g ON g.id = m.message_id AND a.id IS NOT NULL
@@ -134,51 +148,121 @@ function* scanUser(connection: Connection, query: MailQuery): Iterable<RecordRow
   let lastId = 0;
   for (const row of rows) {
     lastId = row.id;
-    if (row.content !== null) yield row;
+    if (row.content !== null) yield recordOf(row);
     else if (++hidden > maxHiddenRows) break;
   }
   if (hidden <= maxHiddenRows) return;
   const rest = query.order === "newest" ? { ...query, beforeId: lastId } : { ...query, afterId: lastId };
-  yield* mergeFilters(connection, rest, allMailboxes(connection, query));
+  yield* mergeFilters(reading, rest, allMailboxes(reading, query));
 }
 
-/** Mails that match one filter, along its index: half the cost of a merge, and by far the most frequent list. */
-function* scanFilter(connection: Connection, query: MailQuery, filter: MailFilter): Iterable<RecordRow> {
+/** Mails that match one filter, along its index: by far the most frequent list. */
+function* scanFilter(reading: Reading, query: MailQuery, filter: MailFilter): Iterable<MailRecord> {
+  const { memory } = reading;
   // Looked up first: a mailbox that is not live must not be walked through.
-  if (!isLive(connection, query, filter.mailboxId)) return;
-  const values = [query.nowMs, query.userId, filter.mailboxId];
-  const range = [query.afterId ?? 0, query.beforeId ?? Number.MAX_SAFE_INTEGER];
-  const end = `AND m.id > ? AND m.id < ? ORDER BY m.id ${query.order === "newest" ? "DESC" : "ASC"}`;
-  // Named, because SQLite would rather walk all of the user's mails than look each one up from the index.
-  const select = `SELECT ${recordColumns} FROM mail m INDEXED BY ${filter.mailTo === null ? "mail_mailbox" : "mail_sub"}
-    CROSS JOIN alias a ON a.id = m.mailbox_id AND a.user_id = m.user_id AND ${mailboxIsLive}
-    CROSS JOIN message g ON g.id = m.message_id WHERE m.user_id = ? AND m.mailbox_id = ?`;
-  yield* filter.mailTo === null
-    ? connection.iterate<RecordRow>(`${select} ${end}`, ...values, ...range)
-    : connection.iterate<RecordRow>(`${select} AND m.mail_to = ? ${end}`, ...values, filter.mailTo, ...range);
-}
-
-/** Mails that match any of the filters, by id: one index range for each, merged as far as somebody reads on. */
-function* mergeFilters(connection: Connection, query: MailQuery, filters: readonly MailFilter[]): Iterable<RecordRow> {
-  const live = filters.filter((filter) => isLive(connection, query, filter.mailboxId));
-  for (const id of new MergedIds(connection, query, live)) {
-    const row = connection.get<RecordRow>(
-      `SELECT ${recordColumns} FROM mail m CROSS JOIN alias a ON a.id = m.mailbox_id AND a.user_id = m.user_id
-       CROSS JOIN message g ON g.id = m.message_id WHERE m.user_id = ? AND m.id = ? AND ${mailboxIsLive}`,
-      query.userId,
-      id,
-      query.nowMs,
-    );
-    if (row !== undefined) yield row;
+  const address = liveAddress(reading, query, filter.mailboxId);
+  if (address === undefined) return;
+  const ids = firstIds(new MergedIds(reading.connection, query, [filter]), query.limit);
+  const known = ids.map((id) => memory.get(query.userId, id));
+  const missing = known.filter((mail) => mail === undefined).length;
+  if (missing * maxMissingShare > ids.length) {
+    yield* readRange(reading, query, { filter, address });
+    return;
+  }
+  for (const [index, id] of ids.entries()) {
+    const mail = known[index] ?? readRecord(reading, query, id);
+    if (mail !== undefined) yield mail;
   }
 }
 
-function isLive(connection: Connection, query: MailQuery, mailboxId: number): boolean {
-  const sql = `SELECT 1 FROM alias a WHERE a.id = ? AND a.user_id = ? AND ${mailboxIsLive}`;
-  return connection.get(sql, mailboxId, query.userId, query.nowMs) !== undefined;
+/** The same, each mail read: half the cost of looking each one up. */
+function* readRange(
+  { connection, memory }: Reading,
+  query: MailQuery,
+  { filter, address }: { filter: MailFilter; address: string },
+): Iterable<MailRecord> {
+  const { userId, order, limit } = query;
+  const { mailboxId, mailTo: only } = filter;
+  const sql = rangeSql[only === null ? "mailbox" : "address"][order];
+  const names = only === null ? [] : [only];
+  let { afterId = 0, beforeId = Number.MAX_SAFE_INTEGER } = query;
+  for (let left = limit; left > 0; left -= readMails) {
+    const count = Math.min(left, readMails);
+    const rows = connection.values<RangeRow>(sql, userId, mailboxId, afterId, beforeId, ...names, count);
+    for (const [id, mailFrom, mailTo, subject, content, receivedAtMs] of rows) {
+      const mail = { id, mailboxId, mailFrom, mailTo: mailTo ?? address, subject, content, receivedAtMs };
+      memory.keep(userId, mail);
+      if (order === "newest") beforeId = id;
+      else afterId = id;
+      yield mail;
+    }
+    if (rows.length < count) return;
+  }
 }
 
-function allMailboxes(connection: Connection, query: MailQuery): MailFilter[] {
+type RangeRow = [
+  id: number,
+  mailFrom: string,
+  mailTo: string | null,
+  subject: string,
+  content: string,
+  receivedAt: number,
+];
+
+const rangeSql = {
+  mailbox: { newest: rangeOf("mail_mailbox", "", "DESC"), oldest: rangeOf("mail_mailbox", "", "ASC") },
+  address: {
+    newest: rangeOf("mail_sub", "AND m.mail_to = ?", "DESC"),
+    oldest: rangeOf("mail_sub", "AND m.mail_to = ?", "ASC"),
+  },
+};
+
+/**
+ * The index is named, because SQLite would rather walk all of the user's mails than look each one up from it. That the
+ * mailbox is this user's and live was asked in the same moment: joining it again would cost a third more.
+ */
+function rangeOf(index: string, condition: string, direction: string): string {
+  return `SELECT m.id, g.mail_from, m.mail_to, g.subject, g.content, m.received_at FROM mail m INDEXED BY ${index}
+    CROSS JOIN message g ON g.id = m.message_id
+    WHERE m.user_id = ? AND m.mailbox_id = ? AND m.id > ? AND m.id < ? ${condition} ORDER BY m.id ${direction} ${boundLimit}`;
+}
+
+/** Mails that match any of the filters, by id: one index range for each, merged as far as somebody reads on. */
+function* mergeFilters(reading: Reading, query: MailQuery, filters: readonly MailFilter[]): Iterable<MailRecord> {
+  const live = filters.filter((filter) => liveAddress(reading, query, filter.mailboxId) !== undefined);
+  for (const id of new MergedIds(reading.connection, query, live)) {
+    const mail = reading.memory.get(query.userId, id) ?? readRecord(reading, query, id);
+    if (mail !== undefined) yield mail;
+  }
+}
+
+function readRecord({ connection, memory }: Reading, query: MailQuery, id: number): MailRecord | undefined {
+  const row = connection.get<RecordRow>(
+    `SELECT ${recordColumns} FROM mail m CROSS JOIN alias a ON a.id = m.mailbox_id AND a.user_id = m.user_id
+     CROSS JOIN message g ON g.id = m.message_id WHERE m.user_id = ? AND m.id = ? AND ${mailboxIsLive}`,
+    query.userId,
+    id,
+    query.nowMs,
+  );
+  if (row === undefined) return undefined;
+  const mail = recordOf(row);
+  memory.keep(query.userId, mail);
+  return mail;
+}
+
+function firstIds(all: Iterable<number>, limit: number): number[] {
+  const ids: number[] = [];
+  for (const id of all) if (ids.push(id) >= limit) break;
+  return ids;
+}
+
+/** Address of a mailbox that is this user's and live. */
+function liveAddress({ connection }: Reading, query: MailQuery, mailboxId: number): string | undefined {
+  const sql = `SELECT a.address FROM alias a WHERE a.id = ? AND a.user_id = ? AND ${mailboxIsLive}`;
+  return connection.column<string>(sql, mailboxId, query.userId, query.nowMs)[0];
+}
+
+function allMailboxes({ connection }: Reading, query: MailQuery): MailFilter[] {
   const sql = "SELECT id FROM alias WHERE user_id = ? AND deleted_at IS NULL";
   return connection.all<{ id: number }>(sql, query.userId).map(({ id }) => ({ mailboxId: id, mailTo: null }));
 }

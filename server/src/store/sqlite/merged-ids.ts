@@ -1,5 +1,5 @@
 import type { MailFilter, MailQuery } from "../store.ts";
-import type { Connection } from "./connection.ts";
+import { boundLimit, type Connection } from "./connection.ts";
 
 /**
  * The ids of the mails that match any of some filters, each once, in the query's order. Reads a few ids per filter at a
@@ -72,16 +72,22 @@ class FilterRun {
   #read(after: number, before: number): number[] {
     const { mailboxId, mailTo } = this.#filter;
     const { userId, order, dmarc } = this.#query;
-    // The index is named, so that no guess of SQLite's can turn a look-up into a walk.
-    const select =
-      dmarc === undefined
-        ? `SELECT id FROM mail INDEXED BY ${mailTo === null ? "mail_mailbox" : "mail_sub"}`
-        : `SELECT id FROM mail_sender INDEXED BY ${mailTo === null ? "mail_sender_mailbox" : "mail_sender_sub"}`;
-    const where = `WHERE user_id = ? AND mailbox_id = ?${mailTo === null ? "" : " AND mail_to = ?"}`;
-    const result = dmarc === undefined ? "" : "AND dmarc = ?";
-    const end = `AND id > ? AND id < ? ORDER BY id ${order === "newest" ? "DESC" : "ASC"} LIMIT ?`;
+    const sql = idsSql[dmarc === undefined ? "mail" : "mail_sender"][mailTo === null ? "mailbox" : "sub"][order];
     const names = [mailTo, dmarc].filter((value) => value !== null && value !== undefined);
-    const values = [userId, mailboxId, ...names, after, before, this.#chunk];
-    return this.#connection.all<{ id: number }>(`${select} ${where} ${result} ${end}`, ...values).map(({ id }) => id);
+    return this.#connection.column<number>(sql, userId, mailboxId, ...names, after, before, this.#chunk);
   }
+}
+
+const idsSql = { mail: idsOf("mail"), mail_sender: idsOf("mail_sender") };
+
+function idsOf(table: "mail" | "mail_sender"): Record<"mailbox" | "sub", Record<MailQuery["order"], string>> {
+  const result = table === "mail" ? "" : "AND dmarc = ?";
+  // The index is named, so that no guess of SQLite's can turn a look-up into a walk.
+  const select = (index: string, name: string, direction: string): string =>
+    `SELECT id FROM ${table} INDEXED BY ${table}_${index} WHERE user_id = ? AND mailbox_id = ? ${name} ${result}
+     AND id > ? AND id < ? ORDER BY id ${direction} ${boundLimit}`;
+  return {
+    mailbox: { newest: select("mailbox", "", "DESC"), oldest: select("mailbox", "", "ASC") },
+    sub: { newest: select("sub", "AND mail_to = ?", "DESC"), oldest: select("sub", "AND mail_to = ?", "ASC") },
+  };
 }

@@ -8,6 +8,7 @@ import { CopierThread } from "./copier-thread.ts";
 import * as directory from "./directory-reads.ts";
 import { makeDirectory, syncPath } from "./durable-files.ts";
 import { LogKeeper } from "./log-keeper.ts";
+import { MailMemory } from "./mail-memory.ts";
 import { describeMail, listMails, readMail } from "./mail-reads.ts";
 import { pageBytes, readSchemaVersion } from "./schema.ts";
 import { listSenderRules, senderPolicy } from "./sender-reads.ts";
@@ -61,6 +62,7 @@ interface StoreParts {
 /** Changes go to the writer's thread; reads are answered at once on the calling thread, each in microseconds. */
 class SqliteStore implements contract.Store {
   readonly #parts: StoreParts;
+  readonly #memory = new MailMemory();
   #isClosed = false;
 
   constructor(parts: StoreParts) {
@@ -80,11 +82,15 @@ class SqliteStore implements contract.Store {
   }
 
   async findKey(hash: Uint8Array, nowMs: number) {
-    return this.#read((reader) => directory.findKey(reader, hash, nowMs));
+    return this.#read((reader) => {
+      // What is done for a key reads several times in the same turn.
+      reader.holdForTurn();
+      return directory.findKey(reader, hash, nowMs);
+    });
   }
 
   async listMails(query: contract.MailQuery) {
-    return this.#read((reader) => listMails(reader, query));
+    return this.#read((reader) => listMails({ connection: reader, memory: this.#memory }, query));
   }
 
   async readMail(key: Parameters<contract.Store["readMail"]>[0]) {
