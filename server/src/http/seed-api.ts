@@ -1,4 +1,4 @@
-import type { SeedDeleted, SeedMailboxes, SeedMailList, SeedTempMailbox } from "@catmails/client";
+import type { SeedDeleted, SeedMailboxes, SeedTempMailbox } from "@catmails/client";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { TimeFormatter } from "../clock.ts";
 import { Refusal } from "../errors.ts";
@@ -7,9 +7,9 @@ import type { Mailboxes } from "../mail/mailboxes.ts";
 import { defaultPageMails, dmarcResults, type MailRecord, type Reader } from "../mail/reading.ts";
 import { readParameters } from "./body.ts";
 import { answerOptions } from "./cors.ts";
+import { ListTexts } from "./list-texts.ts";
 import type { Parameters } from "./parameters.ts";
 import { PresentedKey } from "./presented-key.ts";
-import { seedMail } from "./seed-mail.ts";
 import type { UnreadAnswers } from "./unread-answers.ts";
 
 /** What the seed API stands on. */
@@ -31,7 +31,8 @@ interface Call {
 interface Action {
   /** Changes something, so it is not for GET. */
   changes: boolean;
-  run(call: Call): Promise<SeedMailList | SeedMailboxes | SeedTempMailbox | SeedDeleted>;
+  /** Bytes are JSON that is ready. */
+  run(call: Call): Promise<Buffer | SeedMailboxes | SeedTempMailbox | SeedDeleted>;
 }
 
 // Some 100 years: nobody means more, and times stay exact.
@@ -40,6 +41,7 @@ const maxTtlSeconds = 3_155_760_000;
 /** The five documented calls at `/api`. */
 export class SeedApi {
   readonly #options: SeedApiOptions;
+  readonly #texts: ListTexts;
   readonly #waits = new Set<AbortController>();
   readonly #never = new AbortController().signal;
   #closing = false;
@@ -52,6 +54,7 @@ export class SeedApi {
 
   constructor(options: SeedApiOptions) {
     this.#options = options;
+    this.#texts = new ListTexts(options.formatTime);
   }
 
   /** Adds the routes; HEAD comes with GET. */
@@ -91,7 +94,7 @@ export class SeedApi {
     return action;
   }
 
-  async #list({ access, parameters, reply }: Call): Promise<SeedMailList> {
+  async #list({ access, parameters, reply }: Call): Promise<Buffer> {
     const addresses = addressesOf(parameters);
     const limit = parameters.integer("limit", { min: 1 }) ?? defaultPageMails;
     const since = parameters.integer("since");
@@ -111,8 +114,10 @@ export class SeedApi {
     const page = await (waitMs > 0
       ? this.#wait(reply, (signal) => this.#options.reader.list({ ...request, signal }))
       : this.#options.reader.list({ ...request, signal: this.#never }));
-    this.#options.unread.hold(access.userId, sizeOf(page), reply.raw);
-    return { success: true, count: page.length, data: page.map((mail) => seedMail(mail, this.#options.formatTime)) };
+    const answer = this.#texts.of(page);
+    this.#options.unread.hold(access.userId, answer.byteLength, reply.raw);
+    reply.header("content-type", "application/json; charset=utf-8");
+    return answer;
   }
 
   /** Runs a list whose signal is aborted when the client leaves or the server stops; the latter is `unavailable` if nothing came. */
@@ -157,14 +162,6 @@ export class SeedApi {
     await this.#options.mailboxes.deleteTemp(access, address);
     return { success: true, message: "Temp mailbox deleted" };
   }
-}
-
-/** Bytes of the texts of a page: about what it costs while it is on its way. */
-function sizeOf(page: readonly MailRecord[]): number {
-  return page.reduce(
-    (bytes, { subject, content }) => bytes + Buffer.byteLength(subject) + Buffer.byteLength(content),
-    0,
-  );
 }
 
 /** The addresses of `mail`, of which the call needs at least one. */

@@ -41,9 +41,11 @@ export class AccessControl {
    * once. Throws `ingest_only_key` for a key that may only hand in mail.
    */
   async authenticate(key: string): Promise<Access | null> {
-    const found = await this.#find(key);
+    if (!keyShape.test(key)) return null;
+    const hash = hashKey(key);
+    const found = await this.#store.findKey(hash, Date.now());
     if (found !== null && found.ingest !== null) throw new Refusal("ingest_only_key");
-    return found === null ? null : accessOf(found, hashKey(key));
+    return found === null ? null : accessOf(found, hash);
   }
 
   /**
@@ -51,7 +53,7 @@ export class AccessControl {
    * that was made to read.
    */
   async authenticateIngest(key: string): Promise<IngestAccess | null> {
-    const found = await this.#find(key);
+    const found = keyShape.test(key) ? await this.#store.findKey(hashKey(key), Date.now()) : null;
     if (found === null) return null;
     const { publicId, userId, ingest, mailboxIds } = found;
     if (ingest === null) throw new Refusal("ingest_key_required");
@@ -61,10 +63,6 @@ export class AccessControl {
   /** What the addresses of a `mail` parameter stand for; throws like {@link resolveFilters}. */
   resolve(access: Access, addresses: readonly string[]): Promise<MailFilter[]> {
     return resolveFilters(this.#store, access, addresses);
-  }
-
-  async #find(key: string): Promise<ApiKey | null> {
-    return keyShape.test(key) ? await this.#store.findKey(hashKey(key), Date.now()) : null;
   }
 }
 
