@@ -89,14 +89,27 @@ export class Receiver {
   }
 
   #admit(route: Route, target: Address, envelope: Envelope): RecipientVerdict | Promise<RecipientVerdict> {
-    const { quotaBytes, senders } = this.#options;
-    const { sizeBytes } = envelope;
     if (route.kind !== "mailbox") return route;
     const recipient = recipientOf(route.mailbox, target.text);
-    if (quotaBytes > 0 && route.usedBytes + sizeBytes >= quotaBytes) {
+    if (this.#options.quotaBytes > 0) return this.#admitWithin(recipient, target, envelope);
+    return this.#ask(recipient, target, envelope);
+  }
+
+  async #admitWithin(recipient: ReceiverRecipient, target: Address, envelope: Envelope): Promise<RecipientVerdict> {
+    const { store, quotaBytes } = this.#options;
+    const { sizeBytes } = envelope;
+    if ((await store.usedBytes(recipient.userId)) + sizeBytes >= quotaBytes) {
       return { kind: "over_quota", neverFits: sizeBytes > quotaBytes, recipient };
     }
-    const asked = senders?.admission.objection(envelope, target) ?? null;
+    return this.#ask(recipient, target, envelope);
+  }
+
+  #ask(
+    recipient: ReceiverRecipient,
+    target: Address,
+    envelope: Envelope,
+  ): RecipientVerdict | Promise<RecipientVerdict> {
+    const asked = this.#options.senders?.admission.objection(envelope, target) ?? null;
     if (asked === null) return { kind: "accepted", recipient };
     return asked.then((objection) => (objection === null ? { kind: "accepted", recipient } : { kind: objection }));
   }
@@ -158,7 +171,7 @@ export class Receiver {
     const [user] = await store.listUsers({ afterId: 0, limit: 1 });
     const mailbox = user === undefined ? null : await store.findMailbox(user.address, Date.now());
     if (user === undefined || mailbox === null) return { kind: "unknown_mailbox" };
-    return { kind: "mailbox", mailbox, usedBytes: user.usedBytes, via: "catch-all" };
+    return { kind: "mailbox", mailbox, via: "catch-all" };
   }
 }
 

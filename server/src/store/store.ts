@@ -22,10 +22,11 @@ export interface Store extends AsyncDisposable {
 
   /**
    * Where mail for an address goes. One indexed lookup each for the mailbox, the catch-all and the domain. A catch-all
-   * gets nothing for an address that another user gave up or let expire, as long as it is reserved. Asked for every mail:
-   * an engine that knows at once answers (and throws) at once.
+   * gets nothing for an address that another user gave up or let expire, as long as it is reserved. Answers at once if it can.
    */
   route(address: RouteAddress, nowMs: number): Route | Promise<Route>;
+  /** Raw bytes that a user has stored; 0 for an unknown one. */
+  usedBytes(userId: number): number | Promise<number>;
   /** The API key with this SHA-256, with its user; `null` when there is none or it is revoked or expired. */
   findKey(hash: Uint8Array, nowMs: number): Promise<ApiKey | null>;
 
@@ -183,7 +184,7 @@ export interface RouteAddress {
 }
 
 export type Route =
-  | { kind: "mailbox"; mailbox: Mailbox; usedBytes: number; via: "address" | "tag" | "catch-all" }
+  | { kind: "mailbox"; mailbox: Mailbox; via: "address" | "tag" | "catch-all" }
   | { kind: "unknown_mailbox" }
   | { kind: "foreign_domain" };
 

@@ -64,8 +64,8 @@ export class StoreScene implements AsyncDisposable {
     return this.store.createMailbox(newMailbox({ userId: user.id, address, kind: "temp", nowMs: now, ...more }));
   }
 
-  alias(user: User, name: string): Promise<Mailbox> {
-    return this.temp(user, name, { kind: "alias" });
+  alias(user: User, name: string, more: Partial<NewMailbox> = {}): Promise<Mailbox> {
+    return this.temp(user, name, { kind: "alias", ...more });
   }
 
   /** Gives a mailbox up at `now`, unless another time is named. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { isRefusal, type ErrorName } from "../../src/errors.ts";
 import type { NewApiKey, User } from "../../src/store/store.ts";
 import { day, main, newMail, now, routeText, StoreScene, type StoreEngine } from "./store-place.ts";
@@ -293,13 +294,36 @@ function routeTests(engine: StoreEngine): void {
     assert.equal(domain?.catchAllMailboxId, null);
   });
 
-  test("a route tells how much its user has stored", async () => {
+  test("how much a user has stored is known right after a commit", async () => {
     await using scene = await StoreScene.open(engine);
     const ann = await scene.user("ann");
-    await scene.store.commit(newMail(main(ann), "x", { raw: new Uint8Array(1234) }));
-    const { address } = ann;
-    const route = await scene.store.route({ text: address, base: address, domain: "mails.test" }, now);
-    assert.equal(route.kind === "mailbox" && route.usedBytes, 1234);
+    assert.equal(await scene.store.usedBytes(ann.id), 0);
+    for (const total of [1234, 2468]) {
+      await scene.store.commit(newMail(main(ann), "x", { raw: new Uint8Array(1234) }));
+      assert.equal(await scene.store.usedBytes(ann.id), total);
+    }
+    assert.equal(await scene.store.usedBytes(ann.id + 1), 0);
+  });
+
+  test("a route is as new as the last change, however often it was asked for before", async () => {
+    await using scene = await StoreScene.open(engine);
+    const ann = await scene.user("ann");
+    const bob = await scene.user("bob");
+    const at = (nowMs: number): Promise<string> => routeText(scene.store, "x+tag@mails.test", nowMs);
+    assert.equal(await at(now), "unknown_mailbox");
+    await scene.alias(ann, "x", { expiresAtMs: now + 10 });
+    assert.equal(await at(now), "tag x@mails.test");
+    assert.equal(await at(now + 10), "unknown_mailbox", "it has expired");
+    await scene.alias(ann, "x+tag");
+    assert.equal(await at(now), "address x+tag@mails.test");
+    await scene.drop(ann, "x+tag");
+    assert.equal(await at(now), "tag x@mails.test");
+    await scene.drop(ann, "x");
+    assert.equal(await at(now), "unknown_mailbox");
+    await scene.alias(bob, "x", { takeReserved: true });
+    assert.equal(await at(now), "tag x@mails.test");
+    await scene.store.removeUser({ userId: bob.id, nowMs: now, reserveMs: 0 });
+    assert.equal(await at(now), "unknown_mailbox");
   });
 
   test("a domain exists once and cannot go while live mailboxes are in it", async () => {
@@ -345,6 +369,20 @@ function changeTests(engine: StoreEngine): void {
     await scene.store.removeUser({ userId: ann.id, nowMs: now, reserveMs: 0 });
     await scene.purgeAll();
     assert.deepEqual(await changed(), [ann.id]);
+  });
+
+  test("a route is as new as the last change by another process", async () => {
+    await using scene = await StoreScene.open(engine);
+    await using other = await scene.another();
+    const ann = await scene.user("ann");
+    for (let round = 0; round < 3; round++) {
+      await other.alias(ann, "x");
+      await nextTurn();
+      assert.equal(await routeText(scene.store, "x@mails.test"), "address x@mails.test");
+      await other.drop(ann, "x");
+      await nextTurn();
+      assert.equal(await routeText(scene.store, "x@mails.test"), "unknown_mailbox");
+    }
   });
 
   test("a change by another process is noticed", { timeout: 10_000 }, async () => {

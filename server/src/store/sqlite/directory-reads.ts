@@ -18,11 +18,10 @@ import {
 
 /** Store.route. */
 export function route(connection: Connection, address: RouteAddress, nowMs: number): Route {
-  const byAddress = `SELECT ${mailboxColumns}, u.used_bytes FROM alias a JOIN user u ON u.id = a.user_id
-    WHERE a.address = ? AND ${mailboxIsLive}`;
-  const exact = connection.get<RouteRow>(byAddress, address.text, nowMs);
+  const byAddress = `SELECT ${mailboxColumns} FROM alias a WHERE a.address = ? AND ${mailboxIsLive}`;
+  const exact = connection.get<MailboxRow>(byAddress, address.text, nowMs);
   if (exact !== undefined) return routeTo(exact, "address");
-  const tagged = address.base === address.text ? undefined : connection.get<RouteRow>(byAddress, address.base, nowMs);
+  const tagged = address.base === address.text ? undefined : connection.get<MailboxRow>(byAddress, address.base, nowMs);
   if (tagged !== undefined) return routeTo(tagged, "tag");
   const domain = connection.get<{ catch_all_id: number | null }>(
     "SELECT catch_all_id FROM domain WHERE name = ?",
@@ -30,9 +29,8 @@ export function route(connection: Connection, address: RouteAddress, nowMs: numb
   );
   if (domain === undefined) return { kind: "foreign_domain" };
   if (domain.catch_all_id === null) return { kind: "unknown_mailbox" };
-  const catchAll = connection.get<RouteRow>(
-    `SELECT ${mailboxColumns}, u.used_bytes FROM alias a JOIN user u ON u.id = a.user_id
-     WHERE a.id = ? AND ${mailboxIsLive}`,
+  const catchAll = connection.get<MailboxRow>(
+    `SELECT ${mailboxColumns} FROM alias a WHERE a.id = ? AND ${mailboxIsLive}`,
     domain.catch_all_id,
     nowMs,
   );
@@ -58,12 +56,14 @@ function isKeptForAnother(
   return row !== undefined;
 }
 
-interface RouteRow extends MailboxRow {
-  used_bytes: number;
+function routeTo(row: MailboxRow, via: "address" | "tag" | "catch-all"): Route {
+  return { kind: "mailbox", mailbox: mailboxOf(row), via };
 }
 
-function routeTo(row: RouteRow, via: "address" | "tag" | "catch-all"): Route {
-  return { kind: "mailbox", mailbox: mailboxOf(row), usedBytes: row.used_bytes, via };
+/** Store.usedBytes. */
+export function usedBytes(connection: Connection, userId: number): number {
+  const row = connection.get<{ used_bytes: number }>("SELECT used_bytes FROM user WHERE id = ?", userId);
+  return row?.used_bytes ?? 0;
 }
 
 /** Store.findKey. */
@@ -153,10 +153,15 @@ export function lastMailIds(connection: Connection, userIds: readonly number[]):
   return found;
 }
 
+/** Grows with every change of a key or mailbox, in whichever process. */
+export function directoryRevision(connection: Connection): number {
+  return connection.get<{ revision: number }>("SELECT revision FROM meta")?.revision ?? 0;
+}
+
 /** Store.changedUsers. */
 export function changedUsers(connection: Connection, sinceRevision: number): { revision: number; userIds: number[] } {
   // The revision first: a change in between is then told of twice, and never missed.
-  const revision = connection.get<{ revision: number }>("SELECT revision FROM meta")?.revision ?? 0;
+  const revision = directoryRevision(connection);
   if (revision <= sinceRevision) return { revision, userIds: [] };
   const rows = connection.all<{ id: number }>(
     "SELECT id FROM user WHERE revision > ? ORDER BY revision",

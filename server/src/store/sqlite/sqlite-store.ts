@@ -11,6 +11,7 @@ import { LogKeeper } from "./log-keeper.ts";
 import { MailMemory } from "./mail-memory.ts";
 import { describeMail, listMails, readMail } from "./mail-reads.ts";
 import { pageBytes, readSchemaVersion } from "./schema.ts";
+import { RouteCache } from "./route-cache.ts";
 import { listSenderRules, senderPolicy } from "./sender-reads.ts";
 import { WriterThread } from "./writer-thread.ts";
 
@@ -34,19 +35,23 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<cont
   const file = join(dataDir, databaseName);
   await using opened = new AsyncDisposableStack();
   const keeper = opened.use(new LogKeeper(file, options.log));
+  const routes = new RouteCache();
   const foreignListeners = new Set<() => void>();
   const writer: WriterThread = await WriterThread.start({
     file,
     log: options.log,
     onForeignChange: () => foreignListeners.forEach((listener) => listener()),
-    onLogLength: (logBytes) => keeper.note(logBytes, () => writer.finishCheckpoint()),
+    onCommit: (logBytes) => {
+      routes.refresh();
+      keeper.note(logBytes, () => writer.finishCheckpoint());
+    },
   });
   opened.use(writer);
   // The files that the writer has just made are entries of the directory.
   syncPath(dataDir);
   const reader = opened.use(new Connection(file, { readOnly: true }));
   reader.exec("PRAGMA cache_size = -16384");
-  const store = new SqliteStore({ file, reader, writer, keeper, foreignListeners });
+  const store = new SqliteStore({ file, reader, writer, keeper, routes, foreignListeners });
   opened.move();
   return store;
 }
@@ -56,6 +61,7 @@ interface StoreParts {
   reader: Connection;
   writer: WriterThread;
   keeper: LogKeeper;
+  routes: RouteCache;
   foreignListeners: Set<() => void>;
 }
 
@@ -78,7 +84,11 @@ class SqliteStore implements contract.Store {
   }
 
   route(address: contract.RouteAddress, nowMs: number) {
-    return this.#read((reader) => directory.route(reader, address, nowMs));
+    return this.#read((reader) => this.#parts.routes.find(reader, address, nowMs));
+  }
+
+  usedBytes(userId: number) {
+    return this.#read((reader) => directory.usedBytes(reader, userId));
   }
 
   async findKey(hash: Uint8Array, nowMs: number) {

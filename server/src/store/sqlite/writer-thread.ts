@@ -9,8 +9,8 @@ import type { FromWriter, Job, Outcome, ToWriter, WriterStart } from "./writer-m
 export interface WriterThreadOptions {
   file: string;
   log: Logger | undefined;
-  /** Called after each transaction with the bytes of the write-ahead log that are in use. */
-  onLogLength(logBytes: number): void;
+  /** Called after each transaction, before its jobs are answered, with the bytes of the write-ahead log that are in use. */
+  onCommit(logBytes: number): void;
   /** Called within 500 ms after somebody else has changed the database; sometimes also when nobody has. */
   onForeignChange(): void;
   /** The thread's code; the writer's own when absent. */
@@ -179,7 +179,7 @@ export class WriterThread implements AsyncDisposable {
 
   #settle(outcomes: readonly Outcome[], logBytes: number): void {
     const settled = this.#waiting.splice(0, outcomes.length);
-    this.#options.onLogLength(logBytes);
+    this.#options.onCommit(logBytes);
     let failed: string | null = null;
     settled.forEach((waiting, index) => {
       const outcome = outcomes[index] ?? null;
