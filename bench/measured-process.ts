@@ -48,6 +48,15 @@ export class MeasuredProcess implements AsyncDisposable {
     return forgetPeak(this.#pid);
   }
 
+  /** Stops it where it stands, until {@link resume}: it takes no processor and no disk. */
+  pause(): void {
+    this.#child.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.#child.kill("SIGCONT");
+  }
+
   /** Ends it without a word, as a power cut would, and waits for its end. */
   kill(): Promise<void> {
     return this.#end("SIGKILL");
@@ -67,6 +76,7 @@ export class MeasuredProcess implements AsyncDisposable {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const ended = once(this.#child, "exit");
     this.#child.kill(signal);
+    this.resume();
     await ended;
   }
 }
