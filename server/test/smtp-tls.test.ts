@@ -163,6 +163,20 @@ describe("SMTP under TLS", { skip }, async () => {
       await until("all are closed", () => door.connectionCount === 0);
     });
 
+    test("are never read where STARTTLS is the last of so many commands that others get their turn", async () => {
+      await using door = await open();
+      // What a socket reads at once: what comes behind it is read in the same turn, before anything else is done.
+      const readBytes = 65_536;
+      for (const commands of [199, 200, 201, 400]) {
+        const padding = readBytes - "STARTTLS\r\n".length;
+        const each = Math.floor(padding / (commands - 1));
+        const noop = (bytes: number): string => `NOOP ${"x".repeat(bytes - 7)}\r\n`;
+        const noops = noop(each).repeat(commands - 2) + noop(padding - each * (commands - 2));
+        const verdict = await inject(door.address.port, [`${noops}STARTTLS\r\nEHLO evil.example\r\n`], commands - 1);
+        assert.ok(["refused", "broken"].includes(verdict), `behind ${commands} commands: ${verdict}`);
+      }
+    });
+
     test("would be noticed, were they read", async () => {
       await using naive = await openNaiveServer(encryption.handshakeOptions(Buffer.alloc(0)));
       assert.equal(await inject(naive.port, ["STARTTLS\r\n"]), "clean");
@@ -314,10 +328,15 @@ function metricsOf(outcomes: HandshakeOutcome[]): SmtpMetrics {
 }
 
 /**
- * Plays somebody on the way who sends these pieces in plain before the client's handshake. `refused`: the server said so;
+ * Plays somebody on the way who sends these pieces in plain before the client's handshake; so many other replies come before
+ * that to STARTTLS. `refused`: the server said so;
  * `broken`: no TLS came about; `clean`: it did, and nothing was left of what came before; `leaked`: something was.
  */
-async function inject(port: number, pieces: readonly string[]): Promise<"refused" | "broken" | "clean" | "leaked"> {
+async function inject(
+  port: number,
+  pieces: readonly string[],
+  repliesBefore = 0,
+): Promise<"refused" | "broken" | "clean" | "leaked"> {
   const socket = connect({ port, host: "127.0.0.1", noDelay: true });
   const linter = new ReplyLinter();
   const read = reader(socket, linter);
@@ -329,8 +348,8 @@ async function inject(port: number, pieces: readonly string[]): Promise<"refused
       socket.write(piece);
       await nextTurn();
     }
-    const reply = await read(/^\d{3} .*\r\n/);
-    if (!reply.startsWith("220")) return "refused";
+    const replies = (await read(new RegExp(`^(?:\\d{3} .*\\r\\n){${repliesBefore + 1}}`))).split("\r\n");
+    if (replies[repliesBefore]?.startsWith("220") !== true) return "refused";
     const secure = connectTls({ socket, rejectUnauthorized: false });
     const [outcome] = (await Promise.race([
       once(secure, "secureConnect").then(() => ["secure"]),

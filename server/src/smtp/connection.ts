@@ -197,7 +197,8 @@ export class Connection implements Writer {
         // Bytes of a command that never ends are no sign of life; bytes of a mail are.
         if (reply !== null || this.#session.isInContent) this.#activeAt = performance.now();
         if (this.#replies.length > maxCollectedChars) this.#flush();
-        if (reply !== null && ++commands % maxCommandsPerTurn === 0) await nextTurn();
+        // Not behind STARTTLS: what comes meanwhile came in plain, and would be read as if it had come under TLS.
+        if (reply !== null && ++commands % maxCommandsPerTurn === 0 && !this.#session.awaitsTls) await nextTurn();
       }
     } catch (error) {
       this.#fail(error);
