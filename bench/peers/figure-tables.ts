@@ -7,22 +7,31 @@ const workloads = (): readonly Workload[] => sittings.flatMap((sitting) => sitti
 
 /** Every figure and finding beside the targets, as Markdown: headings, tables and what is to be known about them. */
 export function figureTables(result: PeersResult): string[] {
-  const measured = result.peers.filter(({ name }) => result.samples.some(({ peer }) => peer === name));
+  const measured = result.peers
+    .filter(({ name }) => result.samples.some(({ peer }) => peer === name))
+    .toSorted((one, other) => rankOf(result, other) - rankOf(result, one));
   return [
-    "### Speed\n",
-    "Medians of all rounds.\n",
+    "### Speed",
+    "Medians of all rounds.",
     speedTable(result, measured),
-    "\nHow many times faster we are, with the least and the greatest of a round:\n",
+    "How many times faster we are, with the least and the greatest of a round:",
     ratioTable(result, measured),
-    "\n### Costs\n",
+    "### Costs",
     costTable(result, measured),
-    "\n### What a power cut leaves\n",
-    "Syncs are calls of `fsync`, `fdatasync`, `sync_file_range`, `msync`, `syncfs` and `sync`, counted by strace in a run of its own, of all processes. A mail that was acknowledged with no sync after it is in memory only.\n",
+    "### What a power cut leaves",
+    "Syncs are calls of `fsync`, `fdatasync`, `sync_file_range`, `msync`, `syncfs` and `sync`, counted by strace in a run of its own, of all processes. A mail that was acknowledged with no sync after it is in memory only.",
     durabilityTable(measured),
-    "\n### Settings\n",
+    "### Settings",
     settingsTable(measured),
     ...unmeasured(result),
   ];
+}
+
+/** We come first, then the fastest of what is measured first. */
+function rankOf(result: PeersResult, { name }: PeerFacts): number {
+  if (name === ownName) return Infinity;
+  const [first] = workloads();
+  return first === undefined ? 0 : (medianOf(result, name, first.name, first.main) ?? 0);
 }
 
 function speedTable(result: PeersResult, peers: readonly PeerFacts[]): string {
@@ -117,7 +126,7 @@ function settingsTable(peers: readonly PeerFacts[]): string {
 function unmeasured({ peers }: PeersResult): string[] {
   const faulty = peers.filter(({ fault }) => fault !== null);
   if (faulty.length === 0) return [];
-  return ["\n### Not measured\n", pipeTable([["", "Why"], ...faulty.map(({ title, fault }) => [title, fault ?? ""])])];
+  return ["### Not measured", pipeTable([["", "Why"], ...faulty.map(({ title, fault }) => [title, fault ?? ""])])];
 }
 
 function shown(value: number | null): string {

@@ -34,7 +34,7 @@ Measures us and every peer that this machine has or can get, in turns: docs/benc
 
   --only NAME,…        these peers and ourselves; all of
                        ${wrapped(peers)}
-  --workloads NAME,…   these only; all of
+  --workloads NAME,…   these loads only; audit counts syncs and compares what is stored; all of
                        ${wrapped(workloads)}
   --rounds N           times that each is measured, in turns (3)
   --seconds N          length of one measurement (3)

@@ -20,6 +20,8 @@ export interface ProcessOptions {
   env?: Readonly<Record<string, string>>;
   /** Of the loopback, where it greets as SMTP does. */
   port: number;
+  /** Of the loopback, where it has to take connections as well. */
+  webPort?: number;
   /** It shares our process group: for those that go into the background when they lead one. */
   isFollower?: boolean;
   /** Where its output goes. */
@@ -89,9 +91,11 @@ export class PeerProcess implements AsyncDisposable {
   }
 
   async #greets(): Promise<void> {
-    const { port, signal } = this.#options;
+    const { port, webPort, signal } = this.#options;
     const endMs = performance.now() + startMs;
-    while (!(await isGreeting(port))) {
+    const isReady = async (): Promise<boolean> =>
+      (await isGreeting(port)) && (webPort === undefined || (await isOpen(webPort)));
+    while (!(await isReady())) {
       signal.throwIfAborted();
       if (this.#hasEnded) throw new Error(`It ended while starting: ${await this.#logEnd()}`);
       if (performance.now() > endMs) throw new Error(`It does not greet: ${await this.#logEnd()}`);
@@ -141,5 +145,13 @@ function isGreeting(port: number): Promise<boolean> {
   socket.once("data", (data) => resolve(data.toString("latin1").startsWith("220")));
   socket.once("error", () => resolve(false));
   socket.once("close", () => resolve(false));
+  return promise.finally(() => socket.destroy());
+}
+
+function isOpen(port: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = connect({ host: "127.0.0.1", port });
+  socket.once("connect", () => resolve(true));
+  socket.once("error", () => resolve(false));
   return promise.finally(() => socket.destroy());
 }

@@ -27,18 +27,21 @@ export async function writeReport(result: PeersResult, dir: string): Promise<str
 /** The measured part as Markdown; charts are named relative to it. */
 export function reportOf(result: PeersResult): string {
   const targets = judgeTargets(result).map(({ what, target, found, verdict }) => [what, target, found, verdict]);
-  const charts = chartsOf(result).map(({ name, title }) => `![${title}](benchmarks/${name}.svg)\n`);
-  return [
-    "### The run\n",
+  return paragraphs([
+    "### The run",
     pipeTable([["", ""], ...Object.entries(result.facts)]),
-    `\n\`\`\`sh\n${result.command}\n\`\`\`\n`,
-    "### Targets\n",
-    "Times are of the median over all rounds, ours and the peer's of the same rounds; in brackets the least and the greatest of a round.\n",
+    `\`\`\`sh\n${result.command}\n\`\`\``,
+    "### Targets",
+    "Rates are ours divided by the peer's, times the peer's by ours, of the medians of the rounds that both ended; in brackets the least and the greatest of one round.",
     pipeTable([["What", "Target", "Found", "Verdict"], ...targets]),
-    "\n### Charts\n",
-    ...charts,
+    "### Charts",
+    ...chartsOf(result).map(({ name, title }) => `![${title}](benchmarks/${name}.svg)`),
     ...figureTables(result),
-  ].join("\n");
+  ]);
+}
+
+function paragraphs(parts: readonly string[]): string {
+  return parts.map((part) => `${part.trim()}\n`).join("\n");
 }
 
 function placed(page: string, part: string): string {

@@ -80,7 +80,8 @@ function joinResults(results: readonly PeersResult[]): PeersResult {
     firstRound += 1 + Math.max(-1, ...result.samples.map(({ round }) => round));
   }
   const commands = [...new Set(results.map(({ command }) => command))];
-  return { command: commands.join("\n"), facts: last.facts, syncMs: last.syncMs, peers: [...peers.values()], samples };
+  const facts = results.length === 1 ? last.facts : { ...last.facts, Pieces: `${results.length}, joined` };
+  return { command: commands.join("\n"), facts, syncMs: last.syncMs, peers: [...peers.values()], samples };
 }
 
 /** A peer that was measured in one of the runs was measured. */

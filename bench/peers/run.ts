@@ -16,10 +16,12 @@ import { runAudit, runRound, type Workbench } from "./round.ts";
 import { summaryOf } from "./summary.ts";
 import { sittings } from "./workload.ts";
 
+/** Stands among the workloads, though it has no figures. */
+const auditName = "audit";
 const resultsDir = join(import.meta.dirname, "../results");
 const names: Names = {
   peers: peers.map(({ name }) => name),
-  workloads: sittings.flatMap(({ workloads }) => workloads.map(({ name }) => name)),
+  workloads: [auditName, ...sittings.flatMap(({ workloads }) => workloads.map(({ name }) => name))],
 };
 
 /** A peer in a run: what is known of it, and how to start it as long as it did not fail. */
@@ -73,7 +75,7 @@ async function prepare(peer: Peer, { peersDir }: PeersOptions, signal: AbortSign
 
 /** Without a tracer a peer is measured all the same; the report then says so. One that fails here would fail again. */
 async function audit(entry: Entry, bench: Workbench): Promise<void> {
-  if (entry.prepared === null) return;
+  if (entry.prepared === null || !bench.workloads.has(auditName)) return;
   try {
     entry.facts = { ...entry.facts, audit: await runAudit(bench, entry.prepared) };
     say(`${entry.facts.title}: ${JSON.stringify(entry.facts.audit)}`);

@@ -71,7 +71,7 @@ function judgeRatio(result: PeersResult, target: RatioTarget, isRate: boolean): 
   const { workload, peer, least, aim } = target;
   const compared = target.heading ?? heading.mailsPerSecond;
   const line = {
-    what: `${workload}, ${isRate ? compared : `${compared}, faster`} than ${titleOf(result, peer)}`,
+    what: `${workload}, ${compared}, against ${titleOf(result, peer)}`,
     target: `${least} times${aim === undefined ? "" : `, aim ${aim}`}`,
   };
   const ratio = ratioTo(result, peer, { workload, heading: compared, isRate });
@@ -97,7 +97,7 @@ function judgeMix(result: PeersResult): TargetLine {
     .map(({ name }) => ({ name, rate: medianOf(result, name, mixWorkload, heading.mailsPerSecond) ?? 0 }))
     .filter(({ rate }) => rate > 0)
     .toSorted((a, b) => b.rate - a.rate);
-  const what = `${mixWorkload}, ${heading.mailsPerSecond} than the best peer that writes to disk`;
+  const what = `${mixWorkload}, ${heading.mailsPerSecond}, against the best peer that writes to disk`;
   const line = { what, target: `${leastMixRatio} times` };
   const [best] = rates;
   const compared = { workload: mixWorkload, heading: heading.mailsPerSecond, isRate: true };

@@ -52,7 +52,7 @@ describe("targets are judged by the medians of the same rounds", () => {
 
   test("reached, and missed by a little", () => {
     assert.deepEqual(lineOf(peersResult(), /^4k-50.*Mailpit/), {
-      what: "4k-50, mails/s than Mailpit",
+      what: "4k-50, mails/s, against Mailpit",
       target: "8 times, aim 10",
       found: "9 (8 to 10)",
       verdict: "reached",

@@ -33,6 +33,7 @@ async function start({ dir, recipients, tracePath, signal }: PeerStart): Promise
   const [smtpPort, httpPort] = [await freePort(), await freePort()];
   const server = await PeerProcess.start({
     port: smtpPort,
+    webPort: httpPort,
     command: process.execPath,
     args: [entry, "serve"],
     cwd: dir,

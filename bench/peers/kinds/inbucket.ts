@@ -57,6 +57,7 @@ async function start(command: string, store: "memory" | "file", options: PeerSta
   };
   const server = await PeerProcess.start({
     port: smtpPort,
+    webPort: httpPort,
     command,
     args: [],
     cwd: dir,

@@ -29,6 +29,7 @@ async function start(packages: string, { dir, tracePath, signal }: PeerStart): P
   await mkdir(mails);
   const server = await PeerProcess.start({
     port: smtpPort,
+    webPort: httpPort,
     command: process.execPath,
     args: [
       join(packages, "node_modules/maildev/dist/bin/maildev.js"),

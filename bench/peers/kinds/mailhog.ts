@@ -24,6 +24,7 @@ async function start(command: string, { dir, tracePath, signal }: PeerStart): Pr
   const args = ["-smtp-bind-addr", `127.0.0.1:${smtpPort}`, "-api-bind-addr", http, "-ui-bind-addr", http];
   const server = await PeerProcess.start({
     port: smtpPort,
+    webPort: httpPort,
     command,
     args,
     cwd: dir,

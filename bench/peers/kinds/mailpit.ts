@@ -27,6 +27,7 @@ async function start(command: string, { dir, tracePath, signal }: PeerStart): Pr
   const args = [...places, "--database", join(dir, "mails.db"), ...settings];
   const server = await PeerProcess.start({
     port: smtpPort,
+    webPort: httpPort,
     command,
     args,
     cwd: dir,

@@ -12,8 +12,9 @@ const program = fileURLToPath(new URL("./obvious-node-server.ts", import.meta.ur
 /** What one would write first in Node. */
 export const obviousNode: Peer = {
   name: "obvious-node",
-  title: "Obvious Node: smtp-server, mailparser, SQLite",
-  settings: "`disableReverseLookup`; SQLite with a write-ahead log and `synchronous=FULL`, a transaction for each mail",
+  title: "Obvious server in Node",
+  settings:
+    "smtp-server and mailparser with `disableReverseLookup`; `node:sqlite` with a write-ahead log and `synchronous=FULL`, a transaction for each mail",
   storage: "disk",
   keeps: "Every mail that was acknowledged.",
   isDurable: true,

@@ -27,6 +27,7 @@ async function start(command: string, { dir, tracePath, signal }: PeerStart): Pr
   const args = [...places, "--nousersettings", "--bindaddress=127.0.0.1", ...settings];
   const server = await PeerProcess.start({
     port,
+    webPort: httpPort,
     command,
     args,
     cwd: dir,
