@@ -162,7 +162,7 @@ export class SmtpServer implements AsyncDisposable {
 
   async #listen(listener: SmtpListener): Promise<void> {
     // Half-open, so that a client which ends its side still gets every reply.
-    const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true });
+    const server = createServer({ allowHalfOpen: true, noDelay: true });
     try {
       if ("path" in listener) await removeStaleSocket(listener.path);
       server.listen({ ...listener, readableAll: true, writableAll: true });
