@@ -34,6 +34,26 @@ export function startServerOn(
   return ServerProcess.start({ dataDir, key, profileDir: bench.options.profileDir, ...more });
 }
 
+const startUpBytes = 4_096;
+
+/** Loads a server with mails until its code is compiled well; they are noted as sent where its store is verified. */
+export async function startUp(bench: Bench, server: ServerProcess, isVerified = false): Promise<void> {
+  const { generator, options, sent } = bench;
+  const seconds = options.startUpSeconds;
+  if (seconds === 0) return;
+  const job = { kind: "intake", target: server.smtp, recipients: [server.mailbox], size: startUpBytes } as const;
+  const token = sent.newToken(startUpBytes);
+  const { mails, failed } = await generator.run({
+    ...job,
+    connections: 50,
+    kept: true,
+    pipelined: false,
+    seconds,
+    token,
+  });
+  if (isVerified) sent.note(token, { acknowledged: mails, failed });
+}
+
 const mebibyte = 1024 ** 2;
 
 /** Runs one measurement and answers what it cost a process: processor time by unit of work, memory now and at its peak. */

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { startServer, watched, type Bench } from "./bench.ts";
+import { startServer, startUp, watched, type Bench } from "./bench.ts";
 import type { IntakeJob } from "./intake-load.ts";
 import { makeMailboxes } from "./mailboxes.ts";
 import { runRounds, syncCase, type Case, type Table } from "./measurement.ts";
@@ -79,6 +79,8 @@ async function measureServers(bench: Bench, name: string, more: readonly Shape[]
   await using server = await startServer(bench, name);
   await using discarding = await startServer(bench, "discard", { what: "discard" });
   await using sink = await SinkProcess.start(workplace.path);
+  await startUp(bench, server, true);
+  await startUp(bench, discarding);
   const shapes = [...(options.mode === "full" ? full : quick), ...more];
   const ours = shapes.map((shape) => intakeCase(bench, { server, recipient: server.mailbox, isKept: true }, shape));
   const cases = [

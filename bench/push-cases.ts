@@ -1,4 +1,4 @@
-import { startServer, watched, type Bench } from "./bench.ts";
+import { startServer, startUp, watched, type Bench } from "./bench.ts";
 import { runRounds, syncCase, type Case, type Table } from "./measurement.ts";
 import type { ServerProcess } from "./server-process.ts";
 
@@ -16,6 +16,7 @@ const minPeakSeconds = 1.5;
 export async function measurePush(bench: Bench): Promise<Table[]> {
   const { options } = bench;
   await using server = await startServer(bench, "push");
+  await startUp(bench, server);
   const peak = await findPeak(bench, server);
   const at = (name: string, share: number): Case =>
     pushCase(bench, server, { name, mailsPerSecond: Math.max(1, Math.round(peak * share)) });
@@ -46,7 +47,6 @@ async function findPeak({ generator, options, sent }: Bench, server: ServerProce
   } as const;
   const seconds = options.mode === "smoke" ? options.seconds : Math.max(options.seconds, minPeakSeconds);
   const run = { ...job, kept: true, pipelined: false, token: sent.newToken(mailBytes) };
-  if (options.warmUpSeconds > 0) await generator.run({ ...run, seconds: options.warmUpSeconds });
   const { mails, seconds: took } = await generator.run({ ...run, seconds });
   return mails / took;
 }

@@ -7,6 +7,8 @@ import type { ServerProcess } from "./server-process.ts";
 
 const connections = 4;
 const arrivalRate = 1_000;
+/** As those that are stored, so that pages stay what they are. */
+const arrivalBytes = 1_024;
 /** Paths of single mails, spread over all. */
 const singleMails = 1_000;
 /** Mails of the user that is scattered among the others'. */
@@ -72,10 +74,10 @@ function readingCases(bench: Bench, { server, store }: Filled): Case[] {
   ];
 }
 
-/** The same reads, with mails of 4 KB for the same mailbox coming in beside them. */
+/** The same reads, with mails of the same size for the same mailbox coming in beside them. */
 function busyCases(bench: Bench, filled: Filled, sender: GeneratorProcess): Case[] {
   const { server } = filled;
-  const smtp = { target: server.smtp, recipients: [filled.store.address], connections: 50, size: 4_096 };
+  const smtp = { target: server.smtp, recipients: [filled.store.address], connections: 50, size: arrivalBytes };
   const push = {
     ...smtp,
     kind: "push",
@@ -86,7 +88,7 @@ function busyCases(bench: Bench, filled: Filled, sender: GeneratorProcess): Case
   return readingCases(bench, filled).map((one) => ({
     name: one.name,
     run: async (seconds) => {
-      const arriving = sender.run({ ...push, seconds: Math.ceil(seconds), token: bench.sent.newToken(4_096) });
+      const arriving = sender.run({ ...push, seconds: Math.ceil(seconds), token: bench.sent.newToken(arrivalBytes) });
       const [figures, { ackMs }] = await Promise.all([one.run(seconds), arriving]);
       return { ...figures, "mail ack p50 ms": ackMs.p50, "mail ack p99 ms": ackMs.p99 };
     },

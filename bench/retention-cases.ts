@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { startServerOn, watched, type Bench } from "./bench.ts";
+import { startServerOn, startUp, watched, type Bench } from "./bench.ts";
 import { fillStore, type FilledStore } from "./fill.ts";
 import { runRounds, type Case, type Figures, type Table } from "./measurement.ts";
 import { pushCase } from "./push-cases.ts";
@@ -24,13 +24,15 @@ const expiryPatienceMs = 600_000;
 /** Intake while the server deletes as fast as it ever does, against intake on the same mails without; in full also a million that expire at once. */
 export async function measureRetention(bench: Bench): Promise<Table[]> {
   const { options } = bench;
-  const { rounds, seconds, warmUpSeconds } = options;
-  const mails = Math.ceil((rounds * seconds + warmUpSeconds + startSeconds) * expiredPerSecond);
+  const { rounds, seconds, startUpSeconds, warmUpSeconds } = options;
+  const mails = Math.ceil((rounds * seconds + startUpSeconds + warmUpSeconds + startSeconds) * expiredPerSecond);
   const stores = { on: await fillOld(bench, "expiring", mails), off: await fillOld(bench, "staying", mails) };
   const tables: Table[] = [];
   {
     await using keeping = await startServerOn(bench, stores.off, { env: off });
+    await startUp(bench, keeping);
     await using deleting = await startServerOn(bench, stores.on, { env: on });
+    await startUp(bench, deleting);
     // It deletes whether it is its turn or not.
     deleting.process.pause();
     const cases = [

@@ -1,5 +1,7 @@
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { startServer, startServerOn, watched, type Bench } from "./bench.ts";
+import { startServerOn, watched, type Bench } from "./bench.ts";
+import { fillStore } from "./fill.ts";
 import { GeneratorProcess } from "./generator-process.ts";
 import { runRounds, type Case, type Figures, type Table } from "./measurement.ts";
 import { pushCase } from "./push-cases.ts";
@@ -19,9 +21,13 @@ export async function measureSockets(bench: Bench): Promise<Table[]> {
   const { options } = bench;
   const tables: Table[] = [];
   {
-    await using server = await startServer(bench, "sockets");
+    // Of another user than the one that gets mail: they are idle.
+    const dataDir = join(bench.workplace.path, "sockets");
+    const { scattered, ...store } = await fillStore({ dataDir, key: bench.key, mails: 1, scatteredMails: 1 });
+    await using server = await startServerOn(bench, store);
     await using holder = new GeneratorProcess();
-    const figures = await idleFigures(bench, server, holder);
+    const websocket = `${server.websocket}?key=${scattered?.key ?? ""}`;
+    const figures = await idleFigures(bench, server, { holder, websocket });
     tables.push({ title: "Subscribers that only listen", rows: [{ name: socketNames.idle, rounds: [figures] }] });
     if (options.mode === "full") {
       const rows = await runRounds([pushCase(bench, server, beside)], options);
@@ -32,8 +38,12 @@ export async function measureSockets(bench: Bench): Promise<Table[]> {
   return tables;
 }
 
-async function idleFigures({ key, options }: Bench, server: ServerProcess, holder: GeneratorProcess): Promise<Figures> {
-  const job = { kind: "hold", websocket: `${server.websocket}?key=${key}` } as const;
+async function idleFigures(
+  { options }: Bench,
+  server: ServerProcess,
+  { holder, websocket }: { holder: GeneratorProcess; websocket: string },
+): Promise<Figures> {
+  const job = { kind: "hold", websocket } as const;
   // What the first sockets make the server load is not what one more costs.
   await holder.run({ ...job, sockets: Math.min(warmSockets, options.sockets) });
   const waitMs = options.mode === "smoke" ? 0 : settleMs;
