@@ -153,6 +153,42 @@ describe("what is found out about who sent a mail", () => {
     }
   });
 
+  test("a forged mail that is built to hold the checks up fails at once, and holds up nobody", async () => {
+    dns.add(`_dmarc.${name}`, "TXT", "v=DMARC1; p=reject");
+    const field = (tags: string): string =>
+      `DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=${name}; s=s; bh=AAAA; b=AAAA; ${tags}\r\n`;
+    const spaced = `${"a  ".repeat(2_000_000)}\r\n`;
+    const expensive: Record<string, string> = {
+      "lines without a name": `X: y\r\n${" \r\n".repeat(40_000)}From: ceo@${name}\r\n\r\nx\r\n`,
+      "white space in a signature": `${field(`h=from; z=${" ".repeat(100_000)}x`)}From: ceo@${name}\r\n\r\nx\r\n`,
+      "names that a signature covers": `${field(`h=from${":a".repeat(15_000)}`)}${"b:\r\n".repeat(20_000)}From: ceo@${name}\r\n\r\nx\r\n`,
+      "a From of many lines": `X: ${"y".repeat(130_000)}\r\nFrom: ceo@${name}\r\n${" \r\n".repeat(20_000)}\r\nx\r\n`,
+      "one long line": `${field("h=from")}From: ceo@${name}\r\n\r\n${spaced}`,
+      "signatures of many lengths": `${Array.from({ length: 20 }, (_, l) => field(`h=from; l=${l}`)).join("")}From: ceo@${name}\r\n\r\n${spaced}`,
+      "short lines": `${field("h=from").repeat(3)}From: ceo@${name}\r\n\r\n${"\tx\r\n".repeat(2_000_000)}`,
+      "more signatures than need be hashed": `${field("h=from").repeat(20)}From: ceo@${name}\r\n\r\n${spaced.repeat(2)}`,
+    };
+    await check(plainMail(`a@${name}`));
+    for (const [what, mail] of Object.entries(expensive)) {
+      const { dmarc } = await check(Buffer.from(mail), { ip: badIp });
+      // Nobody answers where a thread is held up: it would be a temporary error.
+      assert.ok(["fail", "permerror"].includes(dmarc.result), `${what}: ${JSON.stringify(dmarc)}`);
+    }
+  });
+
+  test("a key that nobody can ask for vouches for nothing, and leaves nothing open", async () => {
+    const domain = new SigningDomain(dns, name, { dmarc: "v=DMARC1; p=reject" });
+    const signed = (await domain.sign(plainMail(`a@${name}`))).toString();
+    const label = "s".repeat(63);
+    const selector = Array.from({ length: 4 }, () => label).join(".");
+    const found = await check(Buffer.from(signed.replace("s=s1;", `s=${selector};`)), { ip: badIp });
+    assert.deepEqual(
+      found.dkim.map(({ result, reason }) => [result, reason]),
+      [["neutral", "no key"]],
+    );
+    assert.equal(found.dmarc.result, "fail");
+  });
+
   test("a hundred mails that break parsers break nothing", async () => {
     const mails = Array.from({ length: 100 }, (_, seed) =>
       Buffer.from(
