@@ -41,10 +41,12 @@ describe("who sent it, by a server and a DNS of its own", () => {
   });
 
   /** Sends a mail whose every address is in this domain, and answers the last reply. */
-  async function send(domain: string): Promise<SmtpReply> {
+  const send = (domain: string): Promise<SmtpReply> => sendRaw(domain, plainMail(`a@${domain}`));
+
+  async function sendRaw(domain: string, raw: string | Buffer): Promise<SmtpReply> {
     await using client = await SmtpClient.ready(service.report.smtp.port);
     await client.startMail(`a@${domain}`, mailbox);
-    await client.send(plainMail(`a@${domain}`));
+    await client.send(raw);
     const reply = await client.command(".");
     if (reply.code === 250) count++;
     return reply;
@@ -132,9 +134,16 @@ describe("who sent it, by a server and a DNS of its own", () => {
     await catmails("domain", "set", domain, "--dmarc", "refuse");
     await until("it is refused", async () => (await send("bad.example")).code === 550);
     assert.deepEqual((await send("bad.example")).lines, [
-      "550 5.7.26 Mail fails DMARC, and its domain asks to reject it",
+      "550 5.7.26 Mail fails DMARC and its domain asks to reject it, or From does not name one domain",
     ]);
     assert.equal((await send("good.example")).code, 250);
+    for (const from of [
+      "",
+      "From: ceo@bad.example\r\nFrom: a@good.example\r\n",
+      "From: ceo@bad.example, a@good.example\r\n",
+    ]) {
+      assert.equal((await sendRaw("good.example", `${from}Subject: x\r\n\r\nx\r\n`)).code, 550, from);
+    }
     dns.misconduct.set("_dmarc.unsure.example", "servfail");
     assert.equal((await send("unsure.example")).code, 250);
     assert.equal((await checked()).authentication.dmarc.result, "temperror");

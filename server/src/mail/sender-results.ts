@@ -52,14 +52,14 @@ export class SenderResults implements AsyncDisposable {
   }
 
   /**
-   * Whether the mail is to be refused: its sender's domain asks to have it rejected, and the domain of one of the recipients
-   * does so. Waits for the check only then. One reply answers all recipients, so the mail is refused for all of them.
+   * Whether the mail is to be refused: its sender's domain asks to have it rejected, or it names no one domain that could be
+   * asked, and the domain of one of the recipients refuses such mail. Waits for the check only then. One reply answers all recipients, so the mail is refused for all of them.
    */
   async refuses(recipients: readonly NewMailRecipient[], check: SenderCheck): Promise<boolean> {
     const { policies } = this.#options;
     if (!recipients.some(({ mailTo }) => policies.dmarcOf(mailTo) === "refuse")) return false;
     const found = await check;
-    return found !== null && found.dmarc.result === "fail" && found.dmarc.policy === "reject";
+    return found !== null && wishFor(found) === "reject";
   }
 
   /** Stores what a check finds with the mails it was about, once it is there. Never rejects. */
@@ -69,8 +69,7 @@ export class SenderResults implements AsyncDisposable {
     const { policies, metrics } = this.#options;
     metrics.senderChecks.inc({ dmarc: found.dmarc.result });
     const findings = JSON.stringify(found);
-    const isSuspicious =
-      found.dmarc.result === "fail" && (found.dmarc.policy === "reject" || found.dmarc.policy === "quarantine");
+    const isSuspicious = wishFor(found) !== null;
     for (const { userId, id, mailTo } of delivered) {
       const marked = isSuspicious && policies.dmarcOf(mailTo) !== "accept";
       this.#queue.push({ userId, id, dmarc: found.dmarc.result, marked, findings });
@@ -115,4 +114,14 @@ export class SenderResults implements AsyncDisposable {
       for (const listener of [...(this.#listeners.get(userId) ?? [])]) listener();
     }
   }
+}
+
+/**
+ * What should be done with a mail, where anything should. Of a From with no domain or several readers see one that nobody
+ * was asked about, so it must not be easier than a From that is forged.
+ */
+function wishFor({ dmarc }: Authentication): "reject" | "quarantine" | null {
+  if (dmarc.result === "permerror") return "reject";
+  if (dmarc.result !== "fail" || dmarc.policy === "none") return null;
+  return dmarc.policy;
 }

@@ -60,7 +60,7 @@ export const replies = {
   foreignDomain: "550 5.7.1 Domain is not served here, no relaying",
   blocked: "550 5.7.1 Sender is blocked here",
   listed: "550 5.7.1 Your address is on a DNS block list",
-  dmarc: "550 5.7.26 Mail fails DMARC, and its domain asks to reject it",
+  dmarc: "550 5.7.26 Mail fails DMARC and its domain asks to reject it, or From does not name one domain",
   neverFits: "552 5.2.2 Mail is larger than the mailbox may ever hold",
   tooLarge: "552 5.3.4 Mail is too large",
   needsUtf8: "553 5.6.7 Address is not ASCII, say SMTPUTF8 with MAIL",
