@@ -34,7 +34,7 @@ const retryDelayMs = 20;
 export class Load {
   readonly #options: LoadOptions;
   readonly #stop = new AbortController();
-  readonly #links = new Set<SmtpLink>();
+  readonly #cut = new AbortController();
   readonly #senders: Promise<unknown>;
   #watcher: { isEnough: () => boolean; resolve: () => void } | null = null;
   #acknowledged = 0;
@@ -72,7 +72,7 @@ export class Load {
   /** Ends every connection at once, wherever it is, unless the server has done so already. */
   async cut(): Promise<void> {
     this.#stop.abort();
-    for (const link of this.#links) link[Symbol.dispose]();
+    this.#cut.abort();
     await this.#senders;
   }
 
@@ -90,9 +90,7 @@ export class Load {
     const { port, random } = this.#options;
     while (!this.#stop.signal.aborted) {
       try {
-        using link = await SmtpLink.open(port);
-        this.#links.add(link);
-        using _ = { [Symbol.dispose]: () => void this.#links.delete(link) };
+        using link = await SmtpLink.open(port, this.#cut.signal);
         const mails = random.integer(1, 200);
         for (let sent = 0; sent < mails && !this.#stop.signal.aborted; sent++) await this.#sendOne(link);
       } catch (error) {

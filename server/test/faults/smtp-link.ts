@@ -33,9 +33,12 @@ export class SmtpLink implements Disposable {
     socket.on("close", () => this.#lose());
   }
 
-  /** Connects and says EHLO. Rejects with {@link LinkLost} when nobody listens or the greeting is a refusal. */
-  static async open(port: number): Promise<SmtpLink> {
-    const socket = connect(port, "127.0.0.1");
+  /**
+   * Connects and says EHLO. Rejects with {@link LinkLost} when nobody listens or the greeting is a refusal. `signal` ends it,
+   * also while it is being opened: whom a crowd has kept from being accepted is not told that the server has died.
+   */
+  static async open(port: number, signal?: AbortSignal): Promise<SmtpLink> {
+    const socket = connect({ port, host: "127.0.0.1", ...(signal === undefined ? {} : { signal }) });
     const link = new SmtpLink(socket);
     try {
       await once(socket, "connect");
