@@ -37,8 +37,8 @@ async function runBench(options: Options): Promise<void> {
   await using workplace = await Workplace.make(options.dir);
   if (options.keepDir !== null) await mkdir(options.keepDir, { recursive: true });
   await using generator = new GeneratorProcess();
-  // The job in hand then fails, and everything is cleared away as after any other failure.
-  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => generator.end());
+  // The job in hand then fails, and everything is cleared away as after any other failure; a shell and npm both send it.
+  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => generator.end());
   const key = `mk_${randomBytes(32).toString("hex")}`;
   const bench: Bench = { options, workplace, generator, key, sent: new SentMails() };
   const facts = await describeMachine(bench);
