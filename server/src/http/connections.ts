@@ -8,9 +8,14 @@ export class Connections {
   #closing = false;
 
   constructor(server: Server) {
+    const inFlight = this.#inFlight;
+    // One for all, since a function for each open socket would cost memory.
+    function forget(this: Socket): void {
+      inFlight.delete(this);
+    }
     server.on("connection", (socket: Socket) => {
-      this.#inFlight.set(socket, 0);
-      socket.once("close", () => this.#inFlight.delete(socket));
+      inFlight.set(socket, 0);
+      socket.on("close", forget);
     });
     server.prependListener("request", ({ socket }: { socket: Socket }, response: ServerResponse) => {
       this.#add(socket, 1);

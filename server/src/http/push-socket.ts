@@ -24,6 +24,8 @@ const gatheredBytes = 64 * 1024;
 const maxClientMessages = 100;
 const clientWindowMs = 10_000;
 
+function ignore(): void {}
+
 interface Message {
   id: number;
   bytes: Buffer;
@@ -79,7 +81,7 @@ export class PushSocket implements FollowerSink {
       this.#awaitsPong = false;
     });
     // What a client does wrong ends its socket (1002, 1009) and is no news.
-    ws.on("error", () => undefined);
+    ws.on("error", ignore);
     ws.on("close", () => {
       this.#closed = true;
       follower.close();

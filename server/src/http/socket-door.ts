@@ -63,7 +63,7 @@ export class SocketDoor implements Disposable {
   /** Takes over a connection that asks for an upgrade to WebSocket. */
   upgrade(request: IncomingMessage, connection: Duplex, head: Buffer): void {
     // Until the handshake nobody else listens, and an error without a listener would end the process.
-    connection.on("error", () => undefined);
+    connection.on("error", ignore);
     if (!servesSocket(request)) refuseConnection(connection, "not_found");
     else if (this.#closing) refuseConnection(connection, "unavailable");
     else
@@ -93,9 +93,7 @@ export class SocketDoor implements Disposable {
     } catch (error) {
       const { code, reason } = closeOf(answerFor(error, log));
       metrics.socketsClosed.inc({ code: String(code) });
-      this.#handshake(request, connection, head)
-        ?.on("error", () => undefined)
-        .close(code, reason);
+      this.#handshake(request, connection, head)?.on("error", ignore).close(code, reason);
       return;
     }
     const ws = this.#handshake(request, connection, head);
@@ -140,6 +138,8 @@ export class SocketDoor implements Disposable {
     for (const socket of this.#sockets) socket.tick(nowMs);
   }
 }
+
+function ignore(): void {}
 
 function servesSocket({ url = "/", headers }: IncomingMessage): boolean {
   const path = url.split("?", 1)[0];

@@ -12,8 +12,8 @@ export interface Access {
   mailboxIds: readonly number[] | null;
   readOnly: boolean;
   expiresAtMs: number | null;
-  /** SHA-256 of the key, to look it up again while a socket stays open. */
-  hash: Uint8Array;
+  /** SHA-256 of the key, to look it up again while a socket stays open; one character for each octet, which takes a fifth of the memory of bytes. */
+  hash: string;
 }
 
 /** Whom a presented ingest key may hand mail to. It reads nothing and changes nothing else. */
@@ -42,10 +42,10 @@ export class AccessControl {
    */
   async authenticate(key: string): Promise<Access | null> {
     if (!keyShape.test(key)) return null;
-    const hash = hashKey(key);
-    const found = await this.#store.findKey(hash, Date.now());
+    const digest = hashKey(key);
+    const found = await this.#store.findKey(digest, Date.now());
     if (found !== null && found.ingest !== null) throw new Refusal("ingest_only_key");
-    return found === null ? null : accessOf(found, hash);
+    return found === null ? null : accessOf(found, digest.toString("latin1"));
   }
 
   /**
@@ -68,11 +68,11 @@ export class AccessControl {
 
 /** Looks an access up again; `null` once its key is revoked or expired. */
 export async function renewAccess(store: Store, access: Access): Promise<Access | null> {
-  const key = await store.findKey(access.hash, Date.now());
+  const key = await store.findKey(Buffer.from(access.hash, "latin1"), Date.now());
   return key === null ? null : accessOf(key, access.hash);
 }
 
-function accessOf(key: ApiKey, hash: Uint8Array): Access {
+function accessOf(key: ApiKey, hash: string): Access {
   const { id, publicId, userId, mailboxIds, readOnly, expiresAtMs } = key;
   return { keyId: id, publicId, userId, mailboxIds, readOnly, expiresAtMs, hash };
 }

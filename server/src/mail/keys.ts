@@ -39,7 +39,7 @@ export function givenKeyOf(text: string): MadeKey {
 }
 
 /** SHA-256 of a key: all that the store ever sees of it. */
-export function hashKey(text: string): Uint8Array {
+export function hashKey(text: string): Buffer {
   return hash("sha256", text, "buffer");
 }
 
