@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { Refusal } from "../../errors.ts";
 import { watchArrival } from "../arrival.ts";
+import { GatheredBytes } from "./gathered-bytes.ts";
 
 /** A post may take so much longer for each MiB that has come: some 100 KiB/s. */
 const extraMsPerMib = 10_000;
@@ -59,10 +60,10 @@ export class PostedBody implements Disposable {
   static async read(request: IncomingMessage, bounds: PostBounds): Promise<PostedBody> {
     const { budget, maxBytes, costPerByte } = bounds;
     if (Number(request.headers["content-length"] ?? 0) > maxBytes) throw new Refusal("mail_too_large");
-    const chunks: Buffer[] = [];
+    const gathered = new GatheredBytes();
     let bytes = 0;
     const release = (): void => {
-      chunks.length = 0;
+      gathered.clear();
       budget.give(bytes * costPerByte);
       bytes = 0;
     };
@@ -70,13 +71,11 @@ export class PostedBody implements Disposable {
       if (bytes + chunk.byteLength > maxBytes) throw new Refusal("mail_too_large");
       budget.take(chunk.byteLength * costPerByte);
       bytes += chunk.byteLength;
-      chunks.push(chunk);
+      gathered.add(chunk);
     };
     try {
       await arrive(request, keep, () => longestArrivalMs(bounds.graceMs, bytes));
-      const whole = Buffer.concat(chunks);
-      chunks.length = 0;
-      return new PostedBody(whole, release);
+      return new PostedBody(gathered.take(), release);
     } catch (error) {
       release();
       throw error;
