@@ -263,4 +263,13 @@ describe("Postmark", () => {
     assert.equal(codeOf(await send(withoutId)), "invalid_body");
     assert.equal(codeOf(await send([])), "invalid_body");
   });
+
+  test("a document of more values than mails have is refused before anything is made of them", async () => {
+    const document = postmarkDocument({ to: ann.address, raw: `${text}${",[{".repeat(40_000)}` });
+    assert.equal((await send(document)).status, 200, "what a text holds is no value");
+    for (const value of [{}, "", []]) {
+      const more = { ...postmarkDocument({ to: ann.address, raw: text }), Attachments: Array(100_001).fill(value) };
+      assert.equal(codeOf(await send(more)), "invalid_body");
+    }
+  });
 });
