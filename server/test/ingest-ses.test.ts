@@ -77,6 +77,16 @@ describe("Amazon SES over SNS", () => {
     });
   }
 
+  test("a replay is one also when its subject is told as part of its id, which is signed by the same signature", async () => {
+    const fields = { MessageId: "a1", Subject: "Amazon SES Email Receipt Notification" };
+    const ready = mailPost(fields);
+    assert.equal((await send(house, ready)).status, 200);
+    const { Subject: _subject, ...recut } = JSON.parse(String(ready.body)) as Record<string, string>;
+    recut["MessageId"] = `${fields.MessageId}\nSubject\n${fields.Subject}`;
+    const again = await send(house, { ...ready, body: Buffer.from(JSON.stringify(recut)) });
+    assert.equal(codeOf(again), "invalid_signature");
+  });
+
   test("content is read as the action says: UTF-8 or Base64", async () => {
     const content = "Subject: K\u00e4se\n\nx\n";
     const stored = (await rawMails(house, ann.userId)).length;

@@ -18,7 +18,8 @@ const maxBodyBytes = 1024 * 1024;
 /** SNS goes on trying for an hour at most. */
 const windowMs = 2 * 3_600_000;
 const maxPosts = 100_000;
-const maxIdLength = 100;
+/** A UUID. With a line end in it, what is signed as a subject could be made part of the id, and the post another one. */
+const messageIdShape = /^[\w-]{1,100}$/;
 
 /**
  * Amazon SES receiving with an SNS action, over an HTTPS subscription. Only listed topics count, and every post has to
@@ -37,7 +38,7 @@ export function sesAdapter({ topics, certificates, log }: SesOptions): Adapter {
     async answer({ body }: Post, take: Take) {
       const message = readSnsMessage(parseObject(body.toString("utf8")));
       const origin = snsOriginOf(message.topicArn);
-      if (origin === null || !topics.has(message.topicArn) || message.messageId.length > maxIdLength) {
+      if (origin === null || !topics.has(message.topicArn) || !messageIdShape.test(message.messageId)) {
         throw new Refusal("invalid_signature");
       }
       const key = await certificates.keyFor(origin, message.signingCertUrl);
