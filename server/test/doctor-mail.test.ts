@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createHash, X509Certificate } from "node:crypto";
+import { once } from "node:events";
+import { createServer, type AddressInfo } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { DnsLook } from "../src/cli/doctor/dns-look.ts";
 import type { Finding } from "../src/cli/doctor/finding.ts";
@@ -243,4 +245,12 @@ test("doctor prints it all as rows or objects, and asks the DNS it is told to an
   assert.equal(code, 0, stdout);
   const outbound = await line.run(["doctor", ...flags, "--domain", domain, "--outbound", "[127.0.0.9]:1"]);
   assert.match(outbound.stdout, /^note +port 25 out +127\.0\.0\.9 port 1: nobody listens there/m);
+  const stranger = createServer((socket) => void socket.end("220 \x1b]0;title\x07\x1b[2Jmx ESMTP\r\n"));
+  stranger.listen(0, "127.0.0.1");
+  await once(stranger, "listening");
+  const place = `127.0.0.1:${(stranger.address() as AddressInfo).port}`;
+  const { stdout: said } = await line.run(["doctor", ...flags, "--domain", domain, "--outbound", place]);
+  stranger.close();
+  assert.match(said, /answers as .*mx$/m);
+  assert.doesNotMatch(said, /[\x00-\x09\x0b-\x1f\x7f]/, "a terminal would obey it");
 });

@@ -12,6 +12,7 @@ import type { ListenAddress } from "../listen-address.ts";
 import { examineMail, publicPorts } from "./mail-examination.ts";
 import { checkHttpPort, checkSmtpPort } from "./network-checks.ts";
 import { openSession, type Session } from "../session.ts";
+import { oneLine } from "../text-table.ts";
 
 /** `catmails doctor`: is everything there that a server needs, and does it answer? */
 export function addDoctorCommand(program: Command): void {
@@ -35,7 +36,8 @@ Examples:
       const findings = await examine(session, outbound === undefined ? null : parsePlace(outbound));
       await session.out.list(findings, {
         columns: ["VERDICT", "CHECK", "DETAIL"].map((title) => ({ title })),
-        row: ({ verdict, check, detail }) => [verdict, check, detail],
+        // Servers and zones of strangers have their say in it.
+        row: ({ verdict, check, detail }) => [verdict, check, oneLine(detail, maxDetailChars)],
         whenEmpty: "",
       });
       if (findings.some(({ verdict }) => verdict === "bad")) throw new Exit(1);
@@ -59,6 +61,8 @@ async function examine(session: Session, outbound: ListenAddress | null): Promis
   );
   return findings;
 }
+
+const maxDetailChars = 1000;
 
 /** Domains that are looked at: the DNS is asked some ten questions for each. */
 const maxDomains = 20;
