@@ -24,7 +24,7 @@ export function isPublicAddress(ip: string): boolean {
   // By far the most frequent one where nothing is to be found out.
   if (ip.startsWith("127.") || ip === "::1" || !isAddress(ip)) return false;
   const address = ipaddr.process(ip);
-  return address.range() === "unicast" || isForDocumentation(address);
+  return openRanges.has(address.range()) || isForDocumentation(address);
 }
 
 /** The network a client counts for where one address says little: IPv4 /24, IPv6 /64. Text that is no address stands for itself. */
@@ -83,6 +83,11 @@ function isIPv6(address: ipaddr.IPv4 | ipaddr.IPv6): address is ipaddr.IPv6 {
   return address.kind() === "ipv6";
 }
 
+/**
+ * The open internet as ipaddr.js names it. Anybody with an IPv4 address has a network of 6to4 too. Not NAT64, where an address
+ * of ours stands before the client's, which SPF would judge.
+ */
+const openRanges: ReadonlySet<string> = new Set(["unicast", "6to4", "teredo"]);
 const documentation = new Set(["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"]);
 
 function isForDocumentation(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {

@@ -67,7 +67,8 @@ describe("networks", () => {
   });
 
   test("of the open internet are told from those that are not", () => {
-    const open = ["8.8.8.8", "2a00:1450::1", "::ffff:8.8.8.8", publicIp];
+    const tunnelled = ["2002:808:808::1", "2001:0:808:808::1"];
+    const open = ["8.8.8.8", "2a00:1450::1", "::ffff:8.8.8.8", publicIp, ...tunnelled];
     const closed = [
       "127.0.0.1",
       "::1",
