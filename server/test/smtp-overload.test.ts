@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NetworkSet } from "../src/network.ts";
 import type { ConnectionCut } from "../src/smtp/metrics.ts";
+import { Rates } from "../src/smtp/rates.ts";
+import { TokenBuckets } from "../src/smtp/token-buckets.ts";
+import { silentLog } from "./support/silent-log.ts";
 import { SmtpClient } from "./support/smtp-client.ts";
 import { MemoryIntake, noMetrics, openDoor, roomyLimits } from "./support/smtp-door.ts";
 import { until } from "./support/until.ts";
@@ -148,6 +151,21 @@ test("connections and mails of a client, and mails to a mailbox, have a rate; tr
     await using friend = await SmtpClient.ready(friendly.address.port);
     for (let j = 0; j < 2; j++) assert.deepEqual(await mail(friend), [250, 250, 354, 250]);
   }
+});
+
+test("a mail to many addresses of a mailbox counts for each, and what was too much has to be waited for, a minute at most", () => {
+  const rates = new Rates({ ...roomyLimits.rates, mailboxMailsPerMinute: 100 }, silentLog());
+  const visitor = rates.visitor("198.51.100.1") ?? assert.fail("it is counted");
+  const [flooded, other] = [1, 2];
+  assert.equal(visitor.mayReach(flooded), true);
+  visitor.noteDelivered([...Array<number>(100).fill(flooded), other]);
+  assert.deepEqual([visitor.mayReach(flooded), visitor.mayReach(other)], [false, true]);
+  const buckets = new TokenBuckets(100);
+  for (let i = 0; i < 1000; i++) buckets.owe("x", 0);
+  assert.deepEqual(
+    [buckets.has("x", 60_000), buckets.has("x", 61_000), buckets.take("x", 61_000)],
+    [false, true, true],
+  );
 });
 
 test("every HTTP verb as the first word ends the connection, and nothing that came with it is a command", async () => {

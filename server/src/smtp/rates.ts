@@ -52,7 +52,8 @@ export class Rates {
       noteUnknown: () => this.#noteUnknown(network),
       mayReach: (mailbox) => this.#mailboxes.has(mailbox, performance.now()),
       noteDelivered: (mailboxes) => {
-        for (const mailbox of new Set(mailboxes)) this.#mailboxes.take(mailbox, performance.now());
+        // One for each address of it: with a hundred tags a mail is a hundred mails there, and all were let in together.
+        for (const mailbox of mailboxes) this.#mailboxes.owe(mailbox, performance.now());
       },
     };
   }
@@ -96,6 +97,6 @@ export interface Visitor {
   noteUnknown(): void;
   /** False when a mailbox gets too many mails. */
   mayReach(mailbox: number): boolean;
-  /** A mail went into these mailboxes. */
+  /** A mail went into these mailboxes, into one of them as often as it is named. */
   noteDelivered(mailboxes: Iterable<number>): void;
 }

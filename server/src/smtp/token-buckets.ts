@@ -25,10 +25,14 @@ export class TokenBuckets {
   take(name: string | number, nowMs: number): boolean {
     if (this.#size === 0) return true;
     const tokens = this.#count(name, nowMs);
-    this.#buckets.delete(name);
-    this.#buckets.set(name, { tokens: tokens < 1 ? tokens : tokens - 1, atMs: nowMs });
-    if (this.#buckets.size > maxNames) this.#forgetOne();
+    this.#keep(name, { tokens: tokens < 1 ? tokens : tokens - 1, atMs: nowMs });
     return tokens >= 1;
+  }
+
+  /** Takes one for what has happened already. What was not there is owed, a whole bucket at most. */
+  owe(name: string | number, nowMs: number): void {
+    if (this.#size === 0) return;
+    this.#keep(name, { tokens: Math.max(-this.#size, this.#count(name, nowMs) - 1), atMs: nowMs });
   }
 
   /** True when one could be taken now. */
@@ -40,6 +44,12 @@ export class TokenBuckets {
     const bucket = this.#buckets.get(name);
     if (bucket === undefined) return this.#size;
     return Math.min(this.#size, bucket.tokens + (nowMs - bucket.atMs) * this.#perMs);
+  }
+
+  #keep(name: string | number, bucket: Bucket): void {
+    this.#buckets.delete(name);
+    this.#buckets.set(name, bucket);
+    if (this.#buckets.size > maxNames) this.#forgetOne();
   }
 
   #forgetOne(): void {
