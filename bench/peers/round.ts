@@ -6,7 +6,8 @@ import type { PreparedPeer, RunningPeer } from "./peer.ts";
 import type { Audit } from "./result.ts";
 import { sittings, type Figures, type Rig, type Sitting } from "./workload.ts";
 
-const mostWarmUpSeconds = 1;
+/** Programs that are compiled while they run are not at their best in the first second. */
+const mostWarmUpSeconds = 3;
 const mailboxes = 100;
 
 /** Who all mail is for: several mailboxes, because one server writes a file of each one's mails anew with every mail. */
@@ -50,7 +51,7 @@ async function runSitting(
 ): Promise<void> {
   const suiting = workloads.filter((workload) => workload.suits(rig.running));
   if (suiting.length === 0) return;
-  await warmUp?.run(rig, Math.min(mostWarmUpSeconds, seconds));
+  await warmUp?.run(rig, Math.min(mostWarmUpSeconds, 2 * seconds));
   for (const workload of suiting) {
     signal.throwIfAborted();
     tell(workload.name, await workload.run(rig, seconds));
