@@ -116,6 +116,22 @@ describe("who sent it, by a server and a DNS of its own", () => {
     assert.deepEqual(await ids({}), [3, 2, 1]);
   });
 
+  test("a good result is never shown with another author than the one that it is about", async () => {
+    for (const from of [
+      "ceo@bad.example\r\n<a@good.example>",
+      "ceo@bad.example\r\n\x0b<a@good.example>",
+      "ceo@bad.example\r\n\x00\r\n <a@good.example>",
+    ]) {
+      assert.equal((await sendRaw("good.example", `From: ${from}\r\nSubject: x\r\n\r\nx\r\n`)).code, 250);
+      const { mail_from, authentication } = await checked();
+      assert.deepEqual(
+        [mail_from, authentication.dmarc.result],
+        ["ceo@bad.example", "permerror"],
+        JSON.stringify(from),
+      );
+    }
+  });
+
   test("a mail of this machine is not checked, and says so", async () => {
     const args = ["deliver", "--from", "a@bad.example", mailbox, "--data-dir", shell.dataDir];
     assert.equal((await shell.run(args, { stdin: plainMail("a@bad.example") })).code, 0);
@@ -139,6 +155,7 @@ describe("who sent it, by a server and a DNS of its own", () => {
     assert.equal((await send("good.example")).code, 250);
     for (const from of [
       "",
+      "From: ceo@bad.example\r\n<a@good.example>\r\n",
       "From: ceo@bad.example\r\nFrom: a@good.example\r\n",
       "From: ceo@bad.example, a@good.example\r\n",
     ]) {

@@ -136,12 +136,14 @@ export class Receiver {
     if (!this.hasRoom()) return { kind: "no_room" };
     if (countReceived(mail.raw) > maxReceived) return { kind: "looping" };
     // Begun before the store owns the bytes, and awaited only where a recipient's domain wants to know before the 250.
-    const check = senders?.results.begin(mail.envelope, mail.raw) ?? null;
-    if (check !== null && (await senders?.results.refuses(mail.recipients, check))) return { kind: "dmarc" };
+    const begun = senders?.results.begin(mail.envelope, mail.raw) ?? null;
     const parsed = parser.summarize(mail.raw);
     const summary = parsed instanceof Promise ? await parsed : parsed;
+    const mailFrom = summary.from === "" ? mail.envelope.from : summary.from;
+    const check = begun === null ? null : (senders?.results.about(mailFrom, begun) ?? null);
+    if (check !== null && (await senders?.results.refuses(mail.recipients, check))) return { kind: "dmarc" };
     const fields = {
-      mailFrom: summary.from === "" ? mail.envelope.from : summary.from,
+      mailFrom,
       subject: summary.subject,
       content: summary.content,
       receivedAtMs,

@@ -1,3 +1,4 @@
+import { parseDomain } from "../address.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { isPublicAddress } from "../network.ts";
@@ -49,6 +50,12 @@ export class SenderResults implements AsyncDisposable {
     const check = desk.check({ raw, envelopeFrom: from, ip: origin.ip, helo: origin.helo });
     if (check === null) metrics.senderChecks.inc({ dmarc: "skipped" });
     return check;
+  }
+
+  /** The same check, of which nothing is believed that is about another author than the one that readers are shown. */
+  async about(author: string, check: SenderCheck): SenderCheck {
+    const found = await check;
+    return found === null || isAbout(author, found) ? found : { ...found, dmarc: aboutAnother(found) };
   }
 
   /**
@@ -124,4 +131,19 @@ function wishFor({ dmarc }: Authentication): "reject" | "quarantine" | null {
   if (dmarc.result === "permerror") return "reject";
   if (dmarc.result !== "fail" || dmarc.policy === "none") return null;
   return dmarc.policy;
+}
+
+/** A From that is no From by the letter is read by us in one way and by the check in another: a door for anybody's name. */
+function isAbout(author: string, { dmarc }: Authentication): boolean {
+  if (author === "" || dmarc.domain === null || dmarc.result === "permerror") return true;
+  return canonical(author.slice(author.lastIndexOf("@") + 1)) === canonical(dmarc.domain);
+}
+
+function canonical(domain: string): string {
+  const bare = domain.replace(/\.$/, "");
+  return parseDomain(bare) ?? bare.toLowerCase();
+}
+
+function aboutAnother({ dmarc: { domain } }: Authentication): Authentication["dmarc"] {
+  return { result: "permerror", domain, policy: null, aligned: [], reason: "From can be read in more than one way" };
 }
