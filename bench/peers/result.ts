@@ -1,5 +1,6 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { median } from "../distribution.ts";
 import type { Storage } from "./peer.ts";
 
 /** Everything that one run saw; what is kept as JSON. */
@@ -80,8 +81,10 @@ function joinResults(results: readonly PeersResult[]): PeersResult {
     firstRound += 1 + Math.max(-1, ...result.samples.map(({ round }) => round));
   }
   const commands = [...new Set(results.map(({ command }) => command))];
-  const facts = results.length === 1 ? last.facts : { ...last.facts, Pieces: `${results.length}, joined` };
-  return { command: commands.join("\n"), facts, syncMs: last.syncMs, peers: [...peers.values()], samples };
+  const syncMs = median(results.map((result) => result.syncMs));
+  const pieces = { "Sync of the disk": `${syncMs.toFixed(2)} ms`, Pieces: `${results.length}, joined` };
+  const facts = results.length === 1 ? last.facts : { ...last.facts, ...pieces };
+  return { command: commands.join("\n"), facts, syncMs, peers: [...peers.values()], samples };
 }
 
 /** A peer that was measured in one of the runs was measured. */
