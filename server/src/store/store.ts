@@ -212,6 +212,8 @@ export interface MailQuery {
 }
 
 export interface MailRecord {
+  /** Set where this very object is given out again when the mail is asked for again, so that what is made of it may be kept with it. */
+  isKept?: true;
   id: number;
   mailboxId: number;
   mailFrom: string;

@@ -190,8 +190,8 @@ function* readRange(
     const count = Math.min(left, readMails);
     const rows = connection.values<RangeRow>(sql, userId, mailboxId, afterId, beforeId, ...names, count);
     for (const [id, mailFrom, mailTo, subject, content, receivedAtMs] of rows) {
-      const mail = { id, mailboxId, mailFrom, mailTo: mailTo ?? address, subject, content, receivedAtMs };
-      memory.keep(userId, mail);
+      const mail: MailRecord = { id, mailboxId, mailFrom, mailTo: mailTo ?? address, subject, content, receivedAtMs };
+      memory.note(userId, mail);
       if (order === "newest") beforeId = id;
       else afterId = id;
       yield mail;
@@ -246,7 +246,7 @@ function readRecord({ connection, memory }: Reading, query: MailQuery, id: numbe
   );
   if (row === undefined) return undefined;
   const mail = recordOf(row);
-  memory.keep(query.userId, mail);
+  memory.note(query.userId, mail);
   return mail;
 }
 
