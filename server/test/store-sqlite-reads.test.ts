@@ -71,6 +71,20 @@ describe("mails that were read lately", () => {
     assert.deepEqual(await scene.subjects(ann, { filters }), []);
   });
 
+  test("of a whole user are shown without those of mailboxes that are gone", async () => {
+    await using scene = await StoreScene.open(sqliteEngine);
+    const ann = await scene.user("ann");
+    const temp = await scene.temp(ann, "t");
+    await scene.deliver(main(ann), "1");
+    await scene.deliver(box(temp), "2");
+    await scene.deliver(main(ann), "3");
+    for (const round of [1, 2, 3]) assert.deepEqual(await scene.subjects(ann), ["3", "2", "1"], `round ${round}`);
+    assert.equal((await scene.list(ann))[1], (await scene.list(ann))[1], "the same object: it comes from memory");
+    await scene.drop(ann, "t");
+    assert.deepEqual(await scene.subjects(ann), ["3", "1"]);
+    assert.deepEqual(await scene.subjects(ann, { order: "oldest", afterId: 1 }), ["3"]);
+  });
+
   test("end a page of long mails where it has to end, however many are read at a time", async () => {
     await using scene = await StoreScene.open(sqliteEngine);
     const ann = await scene.user("ann");

@@ -131,8 +131,35 @@ function matching(reading: Reading, query: MailQuery): Iterable<MailRecord> {
     : mergeFilters(reading, query, filters);
 }
 
-/** All of a user's visible mails by id, along the primary key. */
-function* scanUser(reading: Reading, query: MailQuery): Iterable<MailRecord> {
+/** All of a user's visible mails by id: from memory where the whole page is there, as for many who come back at once. */
+function scanUser(reading: Reading, query: MailQuery): Iterable<MailRecord> {
+  return knownPage(reading, query) ?? walkUser(reading, query);
+}
+
+/** `null` when a mail is not in memory, or its mailbox is not live. */
+function knownPage(reading: Reading, query: MailQuery): MailRecord[] | null {
+  const { userId, order, afterId = 0, beforeId = Number.MAX_SAFE_INTEGER, limit } = query;
+  const ids = reading.connection.column<number>(userIdsSql[order], userId, afterId, beforeId, limit);
+  const live = new Set<number>();
+  const mails: MailRecord[] = [];
+  for (const id of ids) {
+    const mail = reading.memory.get(userId, id);
+    if (mail === undefined) return null;
+    if (!live.has(mail.mailboxId) && liveAddress(reading, query, mail.mailboxId) === undefined) return null;
+    live.add(mail.mailboxId);
+    mails.push(mail);
+  }
+  return mails;
+}
+
+const userIdsSql = { newest: userIdsOf("DESC"), oldest: userIdsOf("ASC") };
+
+function userIdsOf(direction: string): string {
+  return `SELECT id FROM mail WHERE user_id = ? AND id > ? AND id < ? ORDER BY id ${direction} ${boundLimit}`;
+}
+
+/** The same, each mail read, along the primary key. */
+function* walkUser(reading: Reading, query: MailQuery): Iterable<MailRecord> {
   const direction = query.order === "newest" ? "DESC" : "ASC";
   const rows = reading.connection.iterate<RecordRow | (RecordRow & { content: null })>(
     `SELECT ${recordColumns} FROM mail m
@@ -148,8 +175,13 @@ function* scanUser(reading: Reading, query: MailQuery): Iterable<MailRecord> {
   let lastId = 0;
   for (const row of rows) {
     lastId = row.id;
-    if (row.content !== null) yield recordOf(row);
-    else if (++hidden > maxHiddenRows) break;
+    if (row.content === null) {
+      if (++hidden > maxHiddenRows) break;
+      continue;
+    }
+    const mail = recordOf(row);
+    reading.memory.note(query.userId, mail);
+    yield mail;
   }
   if (hidden <= maxHiddenRows) return;
   const rest = query.order === "newest" ? { ...query, beforeId: lastId } : { ...query, afterId: lastId };
