@@ -96,6 +96,7 @@ const otherTalkers: Readonly<Record<string, string>> = {
   "server/test/http-unread.test.ts": "HTTP",
   "server/test/http-wait.test.ts": "HTTP",
   "server/test/https.test.ts": "HTTPS",
+  "server/test/ingest-memory.test.ts": "HTTP",
   "server/test/ingest.test.ts": "HTTP",
   "server/test/smtp-drain.test.ts": "a connection that is refused",
   "server/test/socket-push.test.ts": "HTTP and WebSocket by hand",

@@ -1,4 +1,24 @@
 import type { Origin } from "../origin.ts";
+import type {
+  DmarcPolicy,
+  NewSenderRule,
+  RuleAction,
+  SenderPolicy,
+  SenderRecord,
+  SenderRule,
+} from "./sender-records.ts";
+
+// Other rooms see one face.
+export { maxSenderRules } from "./sender-records.ts";
+export type {
+  DmarcPolicy,
+  NewSenderRule,
+  RuleAction,
+  RuleKind,
+  SenderPolicy,
+  SenderRecord,
+  SenderRule,
+} from "./sender-records.ts";
 
 /**
  * The store contract. Every engine keeps it, and one suite (`server/test/support/store-suite.ts`) proves it for each.
@@ -235,51 +255,6 @@ export interface MailDetails extends Omit<StoredMail, "raw"> {
   origin: Origin | null;
   /** `null`: nothing was recorded. */
   sender: { marked: boolean; findings: string } | null;
-}
-
-/** What was found out about the sender of one mail. */
-export interface SenderRecord {
-  userId: number;
-  id: number;
-  /** One word; lists can be limited to it. */
-  dmarc: string;
-  /** To be shown as suspicious, by the policy of the domain it was sent to. */
-  marked: boolean;
-  /** JSON; the store never looks into it. */
-  findings: string;
-}
-
-export type RuleAction = "allow" | "block";
-
-export type RuleKind = "address" | "domain" | "network";
-
-/** Rules of both lists together: every process holds them in memory. */
-export const maxSenderRules = 10_000;
-
-export interface NewSenderRule {
-  action: RuleAction;
-  kind: RuleKind;
-  /** Canonical: an address, a domain name, or a network with its prefix length. */
-  value: string;
-  nowMs: number;
-}
-
-export interface SenderRule {
-  id: number;
-  action: RuleAction;
-  kind: RuleKind;
-  value: string;
-  createdAtMs: number;
-}
-
-/** What a domain does with mail whose sender's domain asks to have it rejected (RFC 9989). */
-export type DmarcPolicy = "accept" | "mark" | "refuse";
-
-export interface SenderPolicy {
-  revision: number;
-  rules: readonly { action: RuleAction; kind: RuleKind; value: string }[];
-  /** Domains that do anything but `accept`. */
-  domains: readonly { name: string; dmarc: DmarcPolicy }[];
 }
 
 export interface User {
