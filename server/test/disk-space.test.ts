@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { test } from "node:test";
 import { createLog } from "../src/log.ts";
 import { DiskSpace } from "../src/mail/disk-space.ts";
@@ -11,6 +12,7 @@ import { TemporaryDirectory } from "./support/temporary-directory.ts";
 import { until } from "./support/until.ts";
 
 const more = 2 ** 60;
+const skipWithoutProc = existsSync("/proc/self") ? false : "there is no /proc";
 
 test("the disk is low while less is free than wanted, says so once, and recovers by itself", async () => {
   using directory = new TemporaryDirectory();
@@ -49,6 +51,18 @@ test("what the store can use again does not stand in for the way of the largest 
     metrics: new Metrics(),
   });
   assert.equal(space.isLow, true);
+});
+
+test("a file system that does not say how large it is has room", { skip: skipWithoutProc }, async () => {
+  await using space = await DiskSpace.watch({
+    dir: "/proc",
+    minFreeBytes: more,
+    maxMessageBytes: more,
+    store: { reusableBytes: () => Promise.resolve(0) },
+    log: createLog({ level: "silent", format: "json", write: () => undefined }),
+    metrics: new Metrics(),
+  });
+  assert.equal(space.isLow, false);
 });
 
 test("below the floor MAIL gets 452 and reading goes on; readiness, metrics and doctor say why", async () => {

@@ -18,7 +18,7 @@ export interface DiskSpaceOptions {
 /**
  * Whether the disk has room for new mail, looked at once a second and never for each mail. It is low when less than one
  * and a half of the largest mail is free, or less than `minFreeBytes` with what the store can use again; it has room again
- * as soon as that is over.
+ * as soon as that is over. Where the file system does not say how large it is, there is room until a write fails.
  */
 export class DiskSpace implements AsyncDisposable {
   readonly #options: DiskSpaceOptions;
@@ -54,8 +54,9 @@ export class DiskSpace implements AsyncDisposable {
   async #look(): Promise<void> {
     this.#isLooking = true;
     try {
-      const { bavail, bsize } = await statfs(this.#options.dir);
-      this.#note(bavail * bsize, await this.#options.store.reusableBytes());
+      const { bavail, bsize, blocks } = await statfs(this.#options.dir);
+      // A file system that counts nothing, as some that are remote or in user space do, is not full.
+      if (blocks > 0) this.#note(bavail * bsize, await this.#options.store.reusableBytes());
     } catch (error) {
       // What is known stays: the next write says what is wrong with the disk.
       this.#options.log.debug({ err: error }, "The free space of the disk is not known");

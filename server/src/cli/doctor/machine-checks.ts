@@ -38,7 +38,8 @@ function judgeDataDir(path: string, exists: boolean): Pick<Finding, "verdict" | 
 
 /** Is there room for mail, and for some time? What the store can use again is not counted. */
 export function checkDisk(config: Config): Finding {
-  const { bavail, bsize } = statfsSync(nearestExisting(resolve(config.data_dir)));
+  const { bavail, bsize, blocks } = statfsSync(nearestExisting(resolve(config.data_dir)));
+  if (blocks === 0) return { check: "disk", verdict: "note", detail: "the file system does not say how much is free" };
   const freeBytes = bavail * bsize;
   const floorBytes = Math.max(config.min_free_bytes, bytesKeptFree(config.smtp_max_message_bytes));
   const detail = `${sizeText(freeBytes)} free`;
