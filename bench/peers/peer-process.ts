@@ -80,7 +80,8 @@ export class PeerProcess implements AsyncDisposable {
     const patience = delay(stopMs, undefined, { signal: stopped.signal }).catch(() => null);
     await Promise.race([ended, patience]);
     stopped.abort();
-    for (const pid of await readTree(this.#child.pid ?? 0)) end(pid, "SIGKILL");
+    // Whoever ends first may leave its children to themselves, as Postfix's script does with its master.
+    for (const pid of new Set([...tree, ...(await readTree(this.#child.pid ?? 0))])) end(pid, "SIGKILL");
     this.#endGroup();
     await ended;
   }
