@@ -32,11 +32,13 @@ export class SmtpClient implements AsyncDisposable {
     return client;
   }
 
-  /** Connects, reads the greeting and says EHLO. */
+  /** Connects, reads the greeting and says EHLO. Leaves nothing behind where that fails. */
   static async ready(port: number): Promise<SmtpClient> {
-    const client = await SmtpClient.connect(port);
+    await using stack = new AsyncDisposableStack();
+    const client = stack.use(await SmtpClient.connect(port));
     assert.equal((await client.reply()).code, 220);
     assert.equal((await client.command("EHLO client.example")).code, 250);
+    stack.move();
     return client;
   }
 
