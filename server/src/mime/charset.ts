@@ -4,6 +4,8 @@ import type { Defect } from "./defect.ts";
 import { decodeLegacy, libmime } from "./rare-decoders.ts";
 import { decodeUtf7 } from "./utf7.ts";
 
+/** The byte order mark in UTF-8. */
+const mark = Buffer.from("\ufeff");
 /** Charsets in which an octet below 0x80 may not be the ASCII character it looks like. */
 const notAsciiBased = /^(?:utf-?7|unicode-1-1-utf-7|utf-?16|utf-?32|ucs-|iso-2022|csiso2022|hz-gb|jis)/;
 
@@ -26,6 +28,16 @@ export function decodeCharset(bytes: Buffer, charset: string | null, defects: Se
   if (libmime().createDecodeStream(label).supported) return withoutMark(decodeLegacy(bytes, label)).toWellFormed();
   defects.add("unknown_charset");
   return decodeUndeclared(bytes);
+}
+
+/** Charsets that make of ASCII, and of UTF-8, the same text as UTF-8 does. */
+const likeUtf8 = /^(?:utf-?8|us-ascii|ascii)$/;
+
+/** True where {@link decodeCharset} decodes nothing: what it makes of these bytes is the text whose UTF-8 they are. */
+export function isPlainUtf8(bytes: Buffer, charset: string | null): boolean {
+  const label = charset?.toLowerCase() ?? "us-ascii";
+  if (isAscii(bytes)) return !notAsciiBased.test(label);
+  return likeUtf8.test(label) && isUtf8(bytes) && !bytes.subarray(0, mark.length).equals(mark);
 }
 
 function isKnown(label: string): boolean {

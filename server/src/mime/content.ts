@@ -1,5 +1,5 @@
 import { isInline, isMultipart } from "./body-parts.ts";
-import { readPartText } from "./body-text.ts";
+import { readPartText, type PlacedText } from "./body-text.ts";
 import type { Defect } from "./defect.ts";
 import type { Part } from "./part.ts";
 
@@ -8,17 +8,17 @@ import type { Part } from "./part.ts";
  * (RFC 2046 section 5.1.4) the plain text where it is not blank, else the richest form that can be read; of a
  * multipart/related its root (RFC 2387). Attachments and attached messages are left out. Each part is decoded once.
  */
-export function readContent(raw: Buffer, root: Part, defects: Set<Defect>): string {
-  if (root.parts.length === 0) return isReadable(root) ? readPartText(raw, root, defects) : "";
+export function readContent(raw: Buffer, root: Part, defects: Set<Defect>): PlacedText {
+  if (root.parts.length === 0) return isReadable(root) ? readPartText(raw, root, defects) : { text: "", place: null };
   const decoded = new Map<Part, string>();
   const reader: LeafReader = (part) => {
     const known = decoded.get(part);
     if (known !== undefined) return known;
-    const text = readPartText(raw, part, defects);
+    const { text } = readPartText(raw, part, defects);
     decoded.set(part, text);
     return text;
   };
-  return readMultipart(root, reader, false);
+  return { text: readMultipart(root, reader, false), place: null };
 }
 
 type LeafReader = (part: Part) => string;

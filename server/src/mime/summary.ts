@@ -13,6 +13,11 @@ export interface MailSummary {
   readonly subject: string;
   /** The text of the mail as a person would read it, line ends `\n`, no white space at the end; see `mimeLimits.contentChars`. */
   readonly content: string;
+  /**
+   * The bytes of the mail whose UTF-8 is the content, with CRLF or LF for each line end; `null` where something had to be decoded,
+   * joined, replaced or cut for it.
+   */
+  readonly contentAt: { readonly start: number; readonly end: number } | null;
   /** What was wrong with the mail, see {@link Defect}. */
   readonly defects: readonly Defect[];
 }
@@ -32,8 +37,10 @@ export function summarizeMail(raw: Uint8Array): MailSummary {
   try {
     const root = indexParts(bytes, defects);
     const head = summarizeFields(bytes, root.fields, defects);
-    const content = cutContent(readContent(bytes, root, defects), defects);
-    return { ...head, content, defects: [...defects] };
+    const { text, place } = readContent(bytes, root, defects);
+    const content = cutContent(text, defects);
+    const contentAt = content.length === text.length ? place : null;
+    return { ...head, content, contentAt, defects: [...defects] };
   } catch {
     return summarizeHeader(raw, "parse_failed");
   }
@@ -53,9 +60,9 @@ export function summarizeHeader(raw: Uint8Array, reason: Defect): MailSummary {
   const defects = new Set<Defect>([reason]);
   try {
     const head = summarizeFields(bytes, scanHeader(bytes, 0, null, defects).fields, defects);
-    return { ...head, content: "", defects: [...defects] };
+    return { ...head, content: "", contentAt: null, defects: [...defects] };
   } catch {
-    return { from: "", subject: "", content: "", defects: [reason] };
+    return { from: "", subject: "", content: "", contentAt: null, defects: [reason] };
   }
 }
 

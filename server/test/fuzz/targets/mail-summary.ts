@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { summarizeHeader } from "../../../src/mime/summary.ts";
 import { mimeLimits, summarizeMail, type MailSummary } from "../../../src/mime/mime.ts";
 import { assertText, mailSeeds, type Target } from "../target.ts";
+import { placedContent } from "../../support/placed-content.ts";
 import { mailWords } from "./mail-parts.ts";
 
 function checkSummary({ from, subject, content, defects }: MailSummary, bytes: number): void {
@@ -24,6 +25,7 @@ export const mailSummary: Target = {
     const header = summarizeHeader(input, "parse_timeout");
     checkSummary(header, input.length);
     assert.equal(header.subject, summary.subject);
+    assert.ok([summary.content, null].includes(placedContent(input, summary)), "content stands where it is said to");
     if (input.length < 256) assert.deepEqual(summarizeMail(Buffer.concat([Buffer.of(1), input]).subarray(1)), summary);
   },
 };
