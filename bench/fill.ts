@@ -3,6 +3,7 @@ import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createLog } from "../server/src/log.ts";
 import { addUser, setUp } from "../server/src/mail/setup.ts";
+import { summarizeMail } from "../server/src/mime/mime.ts";
 import { Connection } from "../server/src/store/sqlite/connection.ts";
 import { insertMails } from "../server/src/store/sqlite/mail-changes.ts";
 import { databaseName, openSqliteStore } from "../server/src/store/sqlite/sqlite-store.ts";
@@ -121,30 +122,26 @@ async function recipientOf(store: Store, address: string): Promise<NewMailRecipi
   return { userId: mailbox.userId, mailboxId: mailbox.id, mailTo: address };
 }
 
-/** What the server would have made of sample mails. */
+/** What the server would have made of sample mails: of all the same but for a number of always as many digits. */
 class FilledMails {
   readonly #samples = new SampleMails(mailBytes, token);
-  readonly #content: string;
+  readonly #first = summarizeMail(this.#samples.bytesOf(0));
   readonly #receivedAtMs: number;
 
   constructor(receivedAtMs: number) {
     this.#receivedAtMs = receivedAtMs;
-    const text = this.#samples.bytesOf(0).toString("latin1");
-    this.#content = text
-      .slice(text.indexOf("\r\n\r\n") + 4)
-      .replaceAll("\r\n", "\n")
-      .trimEnd();
   }
 
   mail(recipient: NewMailRecipient, number: number): NewMail {
     return {
       raw: new Uint8Array(this.#samples.bytesOf(number)),
       envelopeFrom: "bench@example.com",
-      mailFrom: "bench@example.com",
+      mailFrom: this.#first.from,
       subject: this.#samples.subjectOf(number),
-      content: this.#content,
+      content: this.#first.content,
+      contentAt: this.#first.contentAt,
       receivedAtMs: this.#receivedAtMs,
-      defects: [],
+      defects: this.#first.defects,
       origin: null,
       recipients: [recipient],
     };

@@ -86,6 +86,31 @@ describe("the files of SQLite", () => {
     assert.deepEqual(sizes(), [0, 0, 0, 0]);
   });
 
+  test("hold a mail of plain text once, and nothing of it after it went", async () => {
+    await using scene = await StoreScene.open(sqliteEngine);
+    const { dataDir } = scene.place as DataDirectory;
+    const ann = await scene.user("ann");
+    const content = "All work and no play.\n".repeat(100).trimEnd();
+    const header = "Subject: plain\r\n\r\n";
+    const raw = new TextEncoder().encode(header + content.replaceAll("\n", "\r\n"));
+    await scene.deliver(main(ann), "plain", { raw: raw.slice(), content });
+    await scene.deliver(main(ann), "plain", {
+      raw: raw.slice(),
+      content,
+      contentAt: { start: header.length, end: raw.length },
+    });
+    using database = new DatabaseSync(join(dataDir, "catmails.db"), { readOnly: true });
+    const stored = `SELECT length(CAST(g.content AS BLOB)) + coalesce(length(g.raw), 0) + coalesce(length(r.bytes), 0) AS n
+      FROM message g LEFT JOIN raw r ON r.message_id = g.id ORDER BY g.id`;
+    const bytes = database.prepare(stored);
+    assert.deepEqual(
+      bytes.all().map((row) => row["n"]),
+      [raw.length + content.length, raw.length],
+    );
+    await scene.store.trimMails({ userId: ann.id, beforeMs: Number.MAX_SAFE_INTEGER, maxCount: 0, limit: 10 });
+    assert.deepEqual(bytes.all(), []);
+  });
+
   test("hold a large mail in pieces, whole again for its reader, and none of them after it went", async () => {
     await using scene = await StoreScene.open(sqliteEngine);
     const { dataDir } = scene.place as DataDirectory;

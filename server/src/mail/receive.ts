@@ -150,6 +150,7 @@ export class Receiver {
     };
     const { delivered, gone } = await store.commit({
       ...fields,
+      contentAt: summary.contentAt,
       raw: mail.raw,
       envelopeFrom: mail.envelope.from,
       defects: summary.defects,

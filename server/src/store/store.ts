@@ -172,6 +172,8 @@ export interface NewMail {
   subject: string;
   /** The text part, or the HTML part turned into text. */
   content: string;
+  /** Where that stands in `raw`, so that an engine may store it once; left out or `null` where it does not, or nobody knows. */
+  contentAt?: ContentPlace | null;
   receivedAtMs: number;
   /** Named parse defects, for the reader's information. */
   defects: readonly string[];
@@ -179,6 +181,12 @@ export interface NewMail {
   origin: Origin | null;
   /** At least one; no two with the same `mailboxId` and `mailTo`. */
   recipients: readonly NewMailRecipient[];
+}
+
+/** The UTF-8 of these bytes of a mail is its content, with CRLF or LF for each line end. */
+export interface ContentPlace {
+  readonly start: number;
+  readonly end: number;
 }
 
 export interface NewMailRecipient {

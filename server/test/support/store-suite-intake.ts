@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { isRefusal } from "../../src/errors.ts";
-import { box, day, main, newMail, now, StoreScene, type StoreEngine } from "./store-place.ts";
+import { box, day, inBox, main, newMail, now, StoreScene, type StoreEngine } from "./store-place.ts";
 
 /** What a commit promises: durable, ordered, byte-exact, and only for mailboxes that are there. */
 export function intakeTests(engine: StoreEngine): void {
@@ -35,6 +35,37 @@ function contentTests(engine: StoreEngine): void {
       envelopeFrom: "",
       defects: ["a", "b"],
     });
+  });
+
+  test("reads the same where its content stands in its raw, however much else does", async () => {
+    await using scene = await StoreScene.open(engine);
+    const ann = await scene.user("ann");
+    const alias = await scene.alias(ann, "alias");
+    const text = "Grüße 😀\r\n\r\n日本語\r\nYour code is 1234.";
+    const sizes = [0, 1, 500, 4_000, 9_000, 20_000, 300_000, 2_000_000];
+    for (const before of sizes) {
+      for (const repeats of [0, 1, 80, 20_000]) {
+        const [head, body] = [Buffer.from("x".repeat(before)), Buffer.from(text.repeat(repeats))];
+        const raw = new Uint8Array(Buffer.concat([head, body, Buffer.from("\r\n \r\n")]));
+        const contentAt = { start: head.length, end: head.length + body.length };
+        const content = text.repeat(repeats).replaceAll("\r\n", "\n");
+        const mail = { raw: raw.slice(), content, contentAt };
+        const id = await scene.deliver([box(alias), main(ann)], "placed", mail);
+        const key = { userId: ann.id, id, mailboxIds: null, nowMs: now };
+        const read = await scene.store.readMail(key);
+        assert.equal(Buffer.compare(read?.raw ?? new Uint8Array(1), raw), 0, `${before} bytes, then ${repeats} texts`);
+        const page = { afterId: id - 1, beforeId: id + 1, maxChars: 9_000_000 };
+        const lists = [null, [inBox(alias)], [inBox(alias), inBox(alias, "x@mails.test")]].map((filters) =>
+          scene.list(ann, { ...page, filters }),
+        );
+        const mails = [read, await scene.store.describeMail(key), ...(await Promise.all(lists)).flat()];
+        assert.equal(mails.length, 5);
+        for (const { subject, content: shown } of mails.filter((one) => one !== null)) {
+          assert.equal(subject, "placed");
+          assert.ok(shown === content, `${before} bytes, then ${repeats} texts`);
+        }
+      }
+    }
   });
 
   test("an empty mail is a mail", async () => {

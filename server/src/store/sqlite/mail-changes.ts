@@ -1,5 +1,6 @@
 import type { NewMail, NewMailRecipient } from "../store.ts";
 import type { Connection } from "./connection.ts";
+import { placeInRaw } from "./content-in-raw.ts";
 import { insertRaw } from "./raw-bytes.ts";
 
 /** Ids in the order of a mail's recipients, of one recipient the id alone; 0 where the mailbox is gone. All 0: nothing was stored. */
@@ -100,18 +101,22 @@ function insertMail(connection: Connection, { mail, live }: MailPlan, next: Map<
 }
 
 function insertMessage(connection: Connection, mail: NewMail): number {
+  const place = placeInRaw(mail);
   const messageId = connection.insert(
-    `INSERT INTO message (subject, mail_from, envelope_from, content, defects, client_ip, client_helo, transmission)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO message (subject, mail_from, envelope_from, content, defects, client_ip, client_helo, transmission, raw,
+     content_start, content_end) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     mail.subject,
     mail.mailFrom,
     mail.envelopeFrom,
-    mail.content,
+    place === null ? mail.content : "",
     mail.defects.length === 0 ? "[]" : JSON.stringify(mail.defects),
     mail.origin?.ip ?? null,
     mail.origin?.helo ?? null,
     mail.origin?.transmission ?? null,
+    place === null ? null : mail.raw,
+    place === null ? null : place.start,
+    place === null ? null : place.end,
   );
-  insertRaw(connection, messageId, mail.raw);
+  if (place === null) insertRaw(connection, messageId, mail.raw);
   return messageId;
 }

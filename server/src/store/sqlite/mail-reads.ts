@@ -1,6 +1,7 @@
 import type { Origin } from "../../origin.ts";
 import type { MailDetails, MailFilter, MailQuery, MailRecord, StoredMail } from "../store.ts";
 import { boundLimit, type Connection } from "./connection.ts";
+import { contentColumns, contentOf } from "./content-in-raw.ts";
 import type { MailMemory } from "./mail-memory.ts";
 import { MergedIds } from "./merged-ids.ts";
 import { wholeRaw } from "./raw-bytes.ts";
@@ -13,8 +14,8 @@ const maxMissingShare = 4;
 /** Mails that are read at a time: a mail has a million characters at most, and whoever asked may stop after the first. */
 const readMails = 32;
 
-const recordColumns = `m.id, m.mailbox_id, g.mail_from, coalesce(m.mail_to, a.address) AS mail_to, g.subject, g.content,
-  m.received_at`;
+const recordColumns = `m.id, m.mailbox_id, g.mail_from, coalesce(m.mail_to, a.address) AS mail_to, g.subject,
+  ${contentColumns}, m.received_at`;
 
 interface RecordRow {
   id: number;
@@ -23,6 +24,7 @@ interface RecordRow {
   mail_to: string;
   subject: string;
   content: string;
+  content_start: number | null;
   received_at: number;
 }
 
@@ -79,8 +81,8 @@ interface RawRow extends RecordRow {
 export function readMail(connection: Connection, key: MailKey): StoredMail | null {
   return connection.snapshot(() => {
     const row = connection.get<RawRow>(
-      `SELECT ${recordColumns}, g.envelope_from, g.defects, m.message_id, m.size, r.bytes ${oneMail}
-       CROSS JOIN raw r ON r.message_id = m.message_id ${isTheMail}`,
+      `SELECT ${recordColumns}, g.envelope_from, g.defects, m.message_id, m.size, coalesce(g.raw, r.bytes) AS bytes
+       ${oneMail} LEFT JOIN raw r ON r.message_id = m.message_id ${isTheMail}`,
       ...keyValues(key),
     );
     if (row === undefined) return null;
@@ -221,7 +223,8 @@ function* readRange(
   for (let left = limit; left > 0; left -= readMails) {
     const count = Math.min(left, readMails);
     const rows = connection.values<RangeRow>(sql, userId, mailboxId, afterId, beforeId, ...names, count);
-    for (const [id, mailFrom, mailTo, subject, content, receivedAtMs] of rows) {
+    for (const [id, mailFrom, mailTo, subject, text, contentStart, receivedAtMs] of rows) {
+      const content = contentOf(text, contentStart);
       const mail: MailRecord = { id, mailboxId, mailFrom, mailTo: mailTo ?? address, subject, content, receivedAtMs };
       memory.note(userId, mail);
       if (order === "newest") beforeId = id;
@@ -237,7 +240,8 @@ type RangeRow = [
   mailFrom: string,
   mailTo: string | null,
   subject: string,
-  content: string,
+  text: string,
+  contentStart: number | null,
   receivedAt: number,
 ];
 
@@ -254,7 +258,7 @@ const rangeSql = {
  * mailbox is this user's and live was asked in the same moment: joining it again would cost a third more.
  */
 function rangeOf(index: string, condition: string, direction: string): string {
-  return `SELECT m.id, g.mail_from, m.mail_to, g.subject, g.content, m.received_at FROM mail m INDEXED BY ${index}
+  return `SELECT m.id, g.mail_from, m.mail_to, g.subject, ${contentColumns}, m.received_at FROM mail m INDEXED BY ${index}
     CROSS JOIN message g ON g.id = m.message_id
     WHERE m.user_id = ? AND m.mailbox_id = ? AND m.id > ? AND m.id < ? ${condition} ORDER BY m.id ${direction} ${boundLimit}`;
 }
@@ -306,7 +310,7 @@ function recordOf(row: RecordRow): MailRecord {
     mailFrom: row.mail_from,
     mailTo: row.mail_to,
     subject: row.subject,
-    content: row.content,
+    content: contentOf(row.content, row.content_start),
     receivedAtMs: row.received_at,
   };
 }

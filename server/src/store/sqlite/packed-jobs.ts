@@ -1,12 +1,15 @@
 import type { Origin } from "../../origin.ts";
 import type { NewMail, NewMailRecipient } from "../store.ts";
+import { placeInRaw } from "./content-in-raw.ts";
 import type { Job, MailJob, MailRow, PackedJobs } from "./writer-messages.ts";
 
 /** Of a mail of this size on the buffer itself changes threads, where nothing else is in it; a copy would cost more. */
 const ownBufferBytes = 65_536;
 
 /** Values of a {@link MailRow} before its recipients. */
-const recipientsAt = 10;
+const recipientsAt = 12;
+
+const nowhere = { start: 0, end: 0 };
 
 /** `transfers` belongs to whoever receives the jobs: these buffers are to be given away with them. */
 export function packJobs(jobs: readonly Job[]): { packed: PackedJobs; transfers: ArrayBuffer[] } {
@@ -60,21 +63,27 @@ function isMailRow(row: PackedJobs["rows"][number]): row is MailRow {
 }
 
 function rowOf(mail: NewMail, raw: MailRow[0]): MailRow {
-  const { envelopeFrom, mailFrom, subject, content, receivedAtMs, defects, origin, recipients } = mail;
+  const { envelopeFrom, mailFrom, subject, receivedAtMs, defects, origin, recipients } = mail;
+  const place = placeInRaw(mail);
+  const content = place === null ? mail.content : "";
+  const { start, end } = place ?? nowhere;
   const { ip = null, helo = "", transmission = "" } = origin ?? {};
   const named = defects.length === 0 ? null : defects;
-  const values = [raw, envelopeFrom, mailFrom, subject, content, receivedAtMs, named, ip, helo, transmission] as const;
+  const text = [envelopeFrom, mailFrom, subject, content, start, end] as const;
+  const values = [raw, ...text, receivedAtMs, named, ip, helo, transmission] as const;
   const [only] = recipients;
   if (only !== undefined && recipients.length === 1) return [...values, only.userId, only.mailboxId, only.mailTo];
   return [...values, ...recipients.flatMap(({ userId, mailboxId, mailTo }) => [userId, mailboxId, mailTo])];
 }
 
 function mailOf(row: MailRow, raw: Uint8Array<ArrayBuffer>): NewMail {
-  const [, envelopeFrom, mailFrom, subject, content, receivedAtMs, defects, ip, helo, transmission] = row;
+  const [, envelopeFrom, mailFrom, subject, content, start, end, receivedAtMs, defects, ip, helo, transmission] = row;
   const recipients: NewMailRecipient[] = [];
   for (let at = recipientsAt; at < row.length; at += 3) {
     recipients.push({ userId: row[at] as number, mailboxId: row[at + 1] as number, mailTo: row[at + 2] as string });
   }
   const origin = ip === null ? null : { ip, helo, transmission: transmission as Origin["transmission"] };
-  return { raw, envelopeFrom, mailFrom, subject, content, receivedAtMs, defects: defects ?? [], origin, recipients };
+  const contentAt = end === 0 ? null : { start, end };
+  const text = { envelopeFrom, mailFrom, subject, content, contentAt };
+  return { raw, ...text, receivedAtMs, defects: defects ?? [], origin, recipients };
 }

@@ -29,7 +29,11 @@ export type MailRow = readonly [
   envelopeFrom: string,
   mailFrom: string,
   subject: string,
+  /** Empty where it is to be found in raw. */
   content: string,
+  contentStart: number,
+  /** 0: it is not in raw. */
+  contentEnd: number,
   receivedAtMs: number,
   defects: readonly string[] | null,
   ip: string | null,

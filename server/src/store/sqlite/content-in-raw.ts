@@ -1,0 +1,25 @@
+import type { ContentPlace, NewMail } from "../store.ts";
+
+/** Longer mails are not kept in one piece. */
+const maxRawBytes = 256 * 1024;
+/** A list reads all of a mail to show its content: what else is in it may be so much, or as much as the content. */
+const maxOtherBytes = 8 * 1024;
+
+/** Where to find the content of a mail in its raw bytes, if it is not to be stored a second time. */
+export function placeInRaw({ raw, contentAt }: Pick<NewMail, "raw" | "contentAt">): ContentPlace | null {
+  if (contentAt === undefined || contentAt === null || raw.length > maxRawBytes) return null;
+  const bytes = contentAt.end - contentAt.start;
+  return bytes > 0 && raw.length - bytes <= Math.max(maxOtherBytes, bytes) ? contentAt : null;
+}
+
+/**
+ * SQL of two columns that {@link contentOf} makes the content of a message of: the text, and not `NULL` when that is a part of raw.
+ * Both are `NULL` where there is no message.
+ */
+export const contentColumns = `CASE WHEN g.content_start IS NULL THEN g.content
+  ELSE CAST(substr(g.raw, g.content_start + 1, g.content_end - g.content_start) AS TEXT) END AS content, g.content_start`;
+
+/** The content of a message, from its {@link contentColumns}. */
+export function contentOf(content: string, contentStart: number | null): string {
+  return contentStart === null ? content : content.replace(/\r\n/g, "\n");
+}
