@@ -8,7 +8,10 @@ const bigBytes = 64 * 1024;
 /** Writes mails as WebSocket messages, once each however many followers have the same mail in hand. */
 export class PushFrames {
   readonly #formatTime: TimeFormatter;
-  readonly #made = new WeakMap<MailRecord, Buffer>();
+  /** The live mail that followers have in hand right now. */
+  #live: { mail: MailRecord; frame: Buffer } | null = null;
+  /** Of mails that are given out again and again. Not of every mail: what a weak map holds outlives it by two collections of garbage. */
+  readonly #kept = new WeakMap<MailRecord, Buffer>();
   /** Big messages as long as anybody has them in hand, so that many slow readers of one mail hold it once. */
   readonly #big = new Map<string, WeakRef<Buffer>>();
   readonly #forget = new FinalizationRegistry<string>((name) => {
@@ -21,9 +24,13 @@ export class PushFrames {
 
   /** The message of a mail: JSON in UTF-8. Must not be written to, others send the same bytes. */
   of(mail: MailRecord): Buffer {
-    const made = this.#made.get(mail) ?? this.#big.get(nameOf(mail))?.deref() ?? this.#make(mail);
-    this.#made.set(mail, made);
-    return made;
+    if (this.#live?.mail === mail) return this.#live.frame;
+    const known = this.#kept.get(mail) ?? this.#big.get(nameOf(mail))?.deref();
+    if (known !== undefined) return known;
+    const frame = this.#make(mail);
+    if (mail.isKept === true) this.#kept.set(mail, frame);
+    else if (frame.byteLength < bigBytes) this.#live = { mail, frame };
+    return frame;
   }
 
   #make(mail: MailRecord): Buffer {
