@@ -2,10 +2,12 @@ import type { Logger } from "../../log.ts";
 import { CopierThread } from "./copier-thread.ts";
 
 /**
- * The write-ahead log is copied back once this much of it is in use. Small enough to be read in a moment after a crash;
- * big enough that pages that every mail changes are copied once for thousands of mails.
+ * The write-ahead log is copied back once this much of it is in use. Big enough that pages that every mail changes are copied
+ * once for a thousand mails; small enough that intake does not feel it: SQLite syncs the database only in the copy that ends
+ * with the log, which is the writer's part, and all that was copied since the last time is written to the disk then
+ * (measured at 5,000 mails a second: 22 ms for 64 MiB, 4.4 for 16, 2 to 4 for 8, at the same processor time).
  */
-const fullLogBytes = 64 * 1024 * 1024;
+const fullLogBytes = 8 * 1024 * 1024;
 const maxRounds = 4;
 /** The copying thread is ended when there was nothing to copy for this long: it holds some 20 MB. */
 const defaultRestMs = 10_000;
