@@ -70,8 +70,7 @@ describe("a parser of mails", () => {
 
   test("survives a mail that breaks the worker and reads the next one", async () => {
     await using parser = new MailParser({ ...patient, workerHeapMb: 24 });
-    const attributes = Array.from({ length: 1_000_000 }, (_, i) => `a${i}`).join(" ");
-    const bomb = Buffer.from(`${header}Content-Type: text/html\r\n\r\n<p ${attributes}>`);
+    const bomb = Buffer.from(`${header}Content-Type: text/html\r\n\r\n${"<p>x".repeat(2_000_000)}`);
     const [broken, next] = await Promise.all([parser.summarize(bomb), parser.summarize(big)]);
     const shown = { from: "alice@example.com", subject: "big", content: "", contentAt: null };
     assert.deepEqual(broken, { ...shown, defects: ["parse_failed"] });

@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 
-// Encoded words, odd charsets and HTML are not in every mail, and a start should not wait for what reads them (measured:
-// 45 ms and 6 MB). Only these functions load it; Node keeps what is loaded.
+// Encoded words, odd charsets and the references of HTML are not in every mail, and a start should not wait for what reads
+// them (measured: 45 ms and 6 MB). Only these functions load it; Node keeps what is loaded.
 const load = createRequire(import.meta.url);
 
 /** libmime, loaded by the first call. */
@@ -14,7 +14,7 @@ export function decodeLegacy(bytes: Buffer, charset: string): string {
   return (load("libmime/lib/charset.js") as typeof import("libmime/lib/charset.js")).decode(bytes, charset);
 }
 
-/** parse5, loaded by the first call. */
-export function parse5(): typeof import("parse5") {
-  return load("parse5") as typeof import("parse5");
+/** Character references of HTML, loaded by the first call. */
+export function entities(): typeof import("entities/decode") {
+  return load("entities/decode") as typeof import("entities/decode");
 }

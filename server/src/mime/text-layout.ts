@@ -1,3 +1,6 @@
+/** What becomes one space outside of preformatted text, but a single space itself. */
+const unevenSpace = /[\t\n\f\r\u00a0]|  /;
+
 /**
  * Lays out runs of text as a browser does: white space collapses, blocks begin lines, paragraphs are set apart by a
  * blank line. Every call costs its own input only.
@@ -13,31 +16,19 @@ export class TextLayout {
   /** What stands in front of the next text. */
   #mark = "";
 
-  /** Text without ASCII white space, except inside preformatted text. */
-  addText(chars: string): void {
+  /** Text as it stands in the source, line ends `\n` only. */
+  addText(text: string): void {
     if (this.#preformatted > 0) {
-      this.#put(chars.replaceAll("\u00a0", " "));
+      this.#putLines(text);
       return;
     }
-    if (!chars.includes("\u00a0")) {
-      this.#put(chars);
-      return;
-    }
-    for (const [index, word] of chars.split(/\u00a0+/).entries()) {
-      if (index > 0) this.#space = true;
-      if (word !== "") this.#put(word);
-    }
-  }
-
-  addSpace(chars: string): void {
-    if (this.#preformatted === 0) {
-      this.#space = true;
-      return;
-    }
-    for (const [index, run] of chars.replaceAll("\t", "    ").split("\n").entries()) {
-      if (index > 0) this.breakLine();
-      if (run !== "") this.#put(run);
-    }
+    const start = skipSpace(text);
+    if (start > 0) this.#space = true;
+    if (start === text.length) return;
+    const end = skipSpaceBack(text);
+    const words = start === 0 && end === text.length ? text : text.slice(start, end);
+    this.#put(unevenSpace.test(words) ? words.replace(/[ \t\n\f\r\u00a0]+/g, " ") : words);
+    if (end < text.length) this.#space = true;
   }
 
   /** What stands in front of a list item, and disappears with an empty one. */
@@ -91,6 +82,13 @@ export class TextLayout {
     return this.#text.trim().toWellFormed();
   }
 
+  #putLines(text: string): void {
+    for (const [index, line] of text.split("\n").entries()) {
+      if (index > 0) this.breakLine();
+      if (line !== "") this.#put(line.replaceAll("\t", "    ").replaceAll("\u00a0", " "));
+    }
+  }
+
   #put(run: string): void {
     if (this.#text === "") {
       this.#lineEnds = 0;
@@ -104,6 +102,24 @@ export class TextLayout {
     this.#lineEnds = 0;
     this.#space = false;
   }
+}
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x0a || code === 0xa0 || code === 0x09 || code === 0x0d || code === 0x0c;
+}
+
+/** How many spaces the text begins with. */
+function skipSpace(text: string): number {
+  let at = 0;
+  while (at < text.length && isSpace(text.charCodeAt(at))) at++;
+  return at;
+}
+
+/** Where the spaces begin that the text ends with; there must be something else in it. */
+function skipSpaceBack(text: string): number {
+  let at = text.length;
+  while (isSpace(text.charCodeAt(at - 1))) at--;
+  return at;
 }
 
 /** What a browser would open (the URL Standard drops line ends and tabs); `null` for all but http, https and mailto. */

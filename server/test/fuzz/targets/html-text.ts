@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { htmlToText } from "../../../src/mime/html-text.ts";
 import type { Defect } from "../../../src/mime/mime.ts";
+import { expectedPieces, scannedPieces } from "../../support/html-tokens.ts";
 import { assertText, type Target } from "../target.ts";
 
 export const htmlText: Target = {
   name: "html-text",
-  promise: "HTML becomes well-formed text without NUL, no longer than a few times its length",
+  promise:
+    "HTML is cut as parse5 cuts it, and becomes well-formed text without NUL, no longer than a few times its length",
   seeds: () => [
     '<p>Hello <b>caf&eacute;</b> &amp; <a href="https://x.example/?a=1">link</a></p>',
     "<table><tr><td>a<td>b</table><ul><li>one<li>two</ul><pre>\n x </pre>",
@@ -31,5 +33,6 @@ export const htmlText: Target = {
     assertText(text, 4 * html.length + 16);
     assert.ok(!text.includes("\u0000") && text === text.trimEnd() && defects.size === 0);
     assert.equal(htmlToText(html, defects), text);
+    assert.deepEqual(scannedPieces(html), expectedPieces(html));
   },
 };
