@@ -36,6 +36,29 @@ describe("a parser of mails", () => {
     assert.deepEqual(await answer, summarizeMail(big));
   });
 
+  test("answers at once for a mail whose length is that of its attachments, unless it takes long to find them", async () => {
+    await using parser = new MailParser(patient);
+    const attached = `--b\r\nContent-Type: application/pdf\r\n\r\n${`${"Q".repeat(76)}\r\n`.repeat(12_000)}`;
+    const mail = (text: string, rest = ""): Buffer =>
+      Buffer.from(
+        `${header}Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n${text}\r\n${attached}${rest}\r\n--b--`,
+      );
+    const atOnce = mail("body");
+    assert.deepEqual(parser.summarize(atOnce), summarizeMail(atOnce));
+    const later = [
+      mail("body".repeat(10_000)),
+      mail("body", "\r\n--".repeat(10_000)),
+      mail("body", "\r\n--b\r\nContent-Type: image/png; name=picture.png\r\n\r\n".repeat(900)),
+      Buffer.from(`X: ${"x".repeat(40_000)}\r\n${atOnce.toString("latin1")}`),
+      mail("body", attached.repeat(2)),
+    ];
+    for (const raw of later) {
+      const answer = parser.summarize(raw);
+      assert.ok(isPending(answer));
+      assert.deepEqual(await answer, summarizeMail(raw));
+    }
+  });
+
   test("leaves raw with the caller, also when it lies inside of a bigger buffer", async () => {
     await using parser = new MailParser(patient);
     const shared = Buffer.concat([Buffer.from("before"), big, Buffer.from("after")]);

@@ -21,6 +21,12 @@ export function readContent(raw: Buffer, root: Part, defects: Set<Defect>): Plac
   return { text: readMultipart(root, reader, false), place: null };
 }
 
+/** Octets that {@link readContent} decodes at the most, as they stand in the mail. */
+export function contentBytes(root: Part): number {
+  if (isMultipart(root)) return root.parts.reduce((bytes, part) => bytes + contentBytes(part), 0);
+  return isReadable(root) ? root.bodyEnd - root.bodyStart : 0;
+}
+
 type LeafReader = (part: Part) => string;
 
 /** A mail of one part is read when it is any kind of text. */

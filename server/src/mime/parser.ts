@@ -2,11 +2,14 @@ import { Worker } from "node:worker_threads";
 import { copyForThread } from "../freed-bytes.ts";
 import type { Defect } from "./defect.ts";
 import type { WorkerAnswer } from "./parser-worker.ts";
-import { summarizeHeader, summarizeMail, type MailSummary } from "./summary.ts";
+import { summarizeHeader, summarizeMail, summarizeShortText, type MailSummary } from "./summary.ts";
 
 /** Settings of a {@link MailParser}. */
 export interface MailParserOptions {
-  /** Mails up to this size are parsed at once, in the calling thread. Default 32 KiB, of which the worst takes some 10 ms. */
+  /**
+   * Mails up to this size are parsed at once, in the calling thread, and so are those of up to 2 MiB that hold no more than
+   * this of text, and of headers. Default 32 KiB; the worst mail takes some 10 ms.
+   */
   readonly inlineBytes?: number;
   /** How long one mail may take in the worker, the start of the worker included. Default 5 s. */
   readonly timeoutMs?: number;
@@ -25,6 +28,8 @@ export interface MailParserOptions {
  * text or with attachments stay far below, large ones of HTML do not.
  */
 const exhaustedHeapBytes = 64 * 1024 * 1024;
+/** Of a mail of this size the attachments are passed over in the calling thread: to copy it for another takes longer. */
+const passedOverBytes = 2 * 1024 * 1024;
 /** Of the worker's heap; room for short-lived objects that nobody waits for is better spent elsewhere. */
 const youngHeapMb = 8;
 
@@ -40,7 +45,7 @@ interface RunningJob {
 }
 
 /**
- * Reads mails without holding up the event loop: small ones in the calling thread, big ones one after the other in a
+ * Reads mails without holding up the event loop: those with little to read in the calling thread, others one after the other in a
  * worker thread, which is started on first use, does not keep the process alive while it has nothing to do, and is ended
  * when it has had nothing to do for long.
  *
@@ -71,11 +76,13 @@ export class MailParser implements AsyncDisposable {
   }
 
   /**
-   * Summarizes a mail: at once when it is small, else by a promise that never rejects. `raw` is copied for the worker
+   * Summarizes a mail: at once when there is little to read in it, else by a promise that never rejects. `raw` is copied for the worker
    * and stays with the caller, who must not change it before the answer is there.
    */
   summarize(raw: Uint8Array): MailSummary | Promise<MailSummary> {
     if (raw.length <= this.#inlineBytes) return summarizeMail(raw);
+    const summary = raw.length <= passedOverBytes ? summarizeShortText(raw, this.#inlineBytes) : null;
+    if (summary !== null) return summary;
     if (this.#closed || this.#waiting.length >= this.#maxWaiting) return summarizeHeader(raw, "parser_busy");
     return new Promise((resolve) => {
       this.#waiting.push({ raw, queuedAtMs: performance.now(), resolve });

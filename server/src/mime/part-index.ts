@@ -4,6 +4,8 @@ import { readPart, type Part } from "./part.ts";
 
 const cr = 0x0d;
 const lf = 0x0a;
+/** What a line that begins with `--` costs to compare, in octets of a header. */
+const lineCost = 4;
 
 /** A multipart whose next boundary has not come yet. */
 interface OpenMultipart {
@@ -40,7 +42,17 @@ interface Delimiter {
  * caps are {@link mimeLimits}; whatever lies beyond them stays part of the body around it.
  */
 export function indexParts(raw: Buffer, defects: Set<Defect>): Part {
-  return new PartIndexer(raw, defects).run();
+  return new PartIndexer(raw, defects, Infinity).run();
+}
+
+/**
+ * The same for a mail whose headers and lines that begin with `--` are no more than so many octets together, `null` for
+ * any other. What lies between them costs next to nothing, however long it is.
+ */
+export function indexFewParts(raw: Buffer, defects: Set<Defect>, maxBytes: number): Part | null {
+  const indexer = new PartIndexer(raw, defects, maxBytes);
+  const root = indexer.run();
+  return indexer.gaveUp ? null : root;
 }
 
 class PartIndexer {
@@ -51,10 +63,18 @@ class PartIndexer {
   readonly #levels = new Map<string, number>();
   #longestBoundary = 0;
   #count = 0;
+  /** Octets that may still be looked at one by one. */
+  #bytesLeft: number;
 
-  constructor(raw: Buffer, defects: Set<Defect>) {
+  constructor(raw: Buffer, defects: Set<Defect>, maxBytes: number) {
     this.#raw = raw;
     this.#defects = defects;
+    this.#bytesLeft = maxBytes;
+  }
+
+  /** The mail holds more to be looked at than was allowed, and was not read to its end. */
+  get gaveUp(): boolean {
+    return this.#bytesLeft <= 0;
   }
 
   run(): Part {
@@ -93,7 +113,10 @@ class PartIndexer {
   #open(start: number, fallbackType: string, depth: Depth): Part {
     this.#count++;
     const isDelimiter = this.#multiparts.length > 0 ? (at: number) => this.#matchLine(at) !== null : null;
-    const block = scanHeader(this.#raw, start, isDelimiter, this.#defects);
+    const mayEnd = start + this.#bytesLeft;
+    const scanned = mayEnd < this.#raw.length ? this.#raw.subarray(0, mayEnd) : this.#raw;
+    const block = scanHeader(scanned, start, isDelimiter, this.#defects);
+    this.#bytesLeft -= block.bodyStart - start;
     const { part, boundary, isMessage } = readPart(this.#raw, start, block, { fallbackType, defects: this.#defects });
     this.#openParts.push(part);
     if (boundary !== "") this.#openMultipart(part, boundary, depth);
@@ -135,6 +158,8 @@ class PartIndexer {
     // The line end that closes the header may be the one in front of the first delimiter.
     let at = this.#raw.indexOf("\n--", from - 1, "latin1");
     while (at >= 0) {
+      this.#bytesLeft -= lineCost;
+      if (this.gaveUp) return null;
       const delimiter = this.#matchLine(at + 1);
       if (delimiter !== null) return delimiter;
       at = this.#raw.indexOf("\n--", at + 1, "latin1");

@@ -1,9 +1,10 @@
 import { firstAddress } from "./address-list.ts";
-import { readContent } from "./content.ts";
+import { contentBytes, readContent } from "./content.ts";
 import { mimeLimits, type Defect } from "./defect.ts";
 import { findField, scanHeader, type HeaderField } from "./header.ts";
 import { rawValue, readableText } from "./header-text.ts";
-import { indexParts } from "./part-index.ts";
+import { indexFewParts, indexParts } from "./part-index.ts";
+import type { Part } from "./part.ts";
 
 /** What the lists and the feed show of a mail. All strings are well-formed. */
 export interface MailSummary {
@@ -35,15 +36,34 @@ export function summarizeMail(raw: Uint8Array): MailSummary {
   const bytes = asBuffer(raw);
   const defects = new Set<Defect>();
   try {
-    const root = indexParts(bytes, defects);
-    const head = summarizeFields(bytes, root.fields, defects);
-    const { text, place } = readContent(bytes, root, defects);
-    const content = cutContent(text, defects);
-    const contentAt = content.length === text.length ? place : null;
-    return { ...head, content, contentAt, defects: [...defects] };
+    return summarizeParts(bytes, indexParts(bytes, defects), defects);
   } catch {
     return summarizeHeader(raw, "parse_failed");
   }
+}
+
+/**
+ * The same for a mail that has little to be read, as one whose length is that of its attachments: `null` where its text is
+ * more than so many octets, or its headers are. Costs as much as a mail of twice that length, and 5 ns for each octet of an
+ * attachment at the worst, a fiftieth of that for base64.
+ */
+export function summarizeShortText(raw: Uint8Array, maxBytes: number): MailSummary | null {
+  const bytes = asBuffer(raw);
+  const defects = new Set<Defect>();
+  try {
+    const root = indexFewParts(bytes, defects, maxBytes);
+    return root === null || contentBytes(root) > maxBytes ? null : summarizeParts(bytes, root, defects);
+  } catch {
+    return summarizeHeader(raw, "parse_failed");
+  }
+}
+
+function summarizeParts(raw: Buffer, root: Part, defects: Set<Defect>): MailSummary {
+  const head = summarizeFields(raw, root.fields, defects);
+  const { text, place } = readContent(raw, root, defects);
+  const content = cutContent(text, defects);
+  const contentAt = content.length === text.length ? place : null;
+  return { ...head, content, contentAt, defects: [...defects] };
 }
 
 function cutContent(content: string, defects: Set<Defect>): string {

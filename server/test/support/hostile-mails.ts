@@ -46,6 +46,8 @@ export const hostileMails: Readonly<Record<string, HostileMail>> = {
     ),
   "empty parts": multipart("\n--a"),
   "tiny parts": multipart("\n--a\nContent-Type: text/plain\n\nx"),
+  "ends of a multipart that was cut off": (bytes) =>
+    Buffer.from(`${nestedMultiparts(2, "\n--b0\n\n")}${repeated("\n--b1--", bytes)}`),
   "endless nesting": (bytes) => Buffer.from(nestedMultiparts(Math.ceil(bytes / 55), "")),
   "deep nesting, then outer boundaries": (bytes) => Buffer.from(nestedMultiparts(100, repeated("\n--b0x", bytes))),
   "blank alternatives in alternatives": (bytes) =>
