@@ -36,7 +36,7 @@ describe("a parser of mails", () => {
     assert.deepEqual(await answer, summarizeMail(big));
   });
 
-  test("answers at once for a mail whose length is that of its attachments, unless it takes long to find them", async () => {
+  test("answers at once for a mail whose length is not that of its text, unless it takes long to find that out", async () => {
     await using parser = new MailParser(patient);
     const attached = `--b\r\nContent-Type: application/pdf\r\n\r\n${`${"Q".repeat(76)}\r\n`.repeat(12_000)}`;
     const mail = (text: string, rest = ""): Buffer =>
@@ -45,8 +45,14 @@ describe("a parser of mails", () => {
       );
     const atOnce = mail("body");
     assert.deepEqual(parser.summarize(atOnce), summarizeMail(atOnce));
+    const alternative = (text: string): Buffer =>
+      Buffer.from(
+        `Content-Type: multipart/alternative; boundary=b\n\n--b\n\n${text}\n--b\nContent-Type: text/html\n\n${"<p>x".repeat(20_000)}`,
+      );
+    assert.deepEqual(parser.summarize(alternative("body")), summarizeMail(alternative("body")));
     const later = [
       mail("body".repeat(10_000)),
+      alternative(" "),
       mail("body", "\r\n--".repeat(10_000)),
       mail("body", "\r\n--b\r\nContent-Type: image/png; name=picture.png\r\n\r\n".repeat(900)),
       Buffer.from(`X: ${"x".repeat(40_000)}\r\n${atOnce.toString("latin1")}`),

@@ -7,24 +7,25 @@ import type { Part } from "./part.ts";
  * The text of a mail as a person would read it: its body parts in order, joined by a line end. Of an alternative
  * (RFC 2046 section 5.1.4) the plain text where it is not blank, else the richest form that can be read; of a
  * multipart/related its root (RFC 2387). Attachments and attached messages are left out. Each part is decoded once.
+ * `null` when more than `maxBytes` of the mail would have to be decoded; no more than that is.
  */
-export function readContent(raw: Buffer, root: Part, defects: Set<Defect>): PlacedText {
-  if (root.parts.length === 0) return isReadable(root) ? readPartText(raw, root, defects) : { text: "", place: null };
+export function readContent(raw: Buffer, root: Part, defects: Set<Defect>, maxBytes: number): PlacedText | null {
+  if (root.parts.length === 0) {
+    if (!isReadable(root)) return { text: "", place: null };
+    return root.bodyEnd - root.bodyStart > maxBytes ? null : readPartText(raw, root, defects);
+  }
+  let bytesLeft = maxBytes;
   const decoded = new Map<Part, string>();
   const reader: LeafReader = (part) => {
     const known = decoded.get(part);
     if (known !== undefined) return known;
-    const { text } = readPartText(raw, part, defects);
+    bytesLeft -= part.bodyEnd - part.bodyStart;
+    const text = bytesLeft < 0 ? "" : readPartText(raw, part, defects).text;
     decoded.set(part, text);
     return text;
   };
-  return { text: readMultipart(root, reader, false), place: null };
-}
-
-/** Octets that {@link readContent} decodes at the most, as they stand in the mail. */
-export function contentBytes(root: Part): number {
-  if (isMultipart(root)) return root.parts.reduce((bytes, part) => bytes + contentBytes(part), 0);
-  return isReadable(root) ? root.bodyEnd - root.bodyStart : 0;
+  const text = readMultipart(root, reader, false);
+  return bytesLeft < 0 ? null : { text, place: null };
 }
 
 type LeafReader = (part: Part) => string;

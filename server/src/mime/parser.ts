@@ -2,13 +2,13 @@ import { Worker } from "node:worker_threads";
 import { copyForThread } from "../freed-bytes.ts";
 import type { Defect } from "./defect.ts";
 import type { WorkerAnswer } from "./parser-worker.ts";
-import { summarizeHeader, summarizeMail, summarizeShortText, type MailSummary } from "./summary.ts";
+import { summarizeHeader, summarizeMail, summarizeWithin, type MailSummary } from "./summary.ts";
 
 /** Settings of a {@link MailParser}. */
 export interface MailParserOptions {
   /**
-   * Mails up to this size are parsed at once, in the calling thread, and so are those of up to 2 MiB that hold no more than
-   * this of text, and of headers. Default 32 KiB; the worst mail takes some 10 ms.
+   * Mails up to this size are parsed at once, in the calling thread, and so are those of up to 2 MiB of which no more than
+   * this has to be decoded, nor more of headers gone through. Default 32 KiB; the worst mail takes some 10 ms.
    */
   readonly inlineBytes?: number;
   /** How long one mail may take in the worker, the start of the worker included. Default 5 s. */
@@ -28,7 +28,7 @@ export interface MailParserOptions {
  * text or with attachments stay far below, large ones of HTML do not.
  */
 const exhaustedHeapBytes = 64 * 1024 * 1024;
-/** Of a mail of this size the attachments are passed over in the calling thread: to copy it for another takes longer. */
+/** What is not read of a mail of this size is passed over in the calling thread: to copy it for another takes longer. */
 const passedOverBytes = 2 * 1024 * 1024;
 /** Of the worker's heap; room for short-lived objects that nobody waits for is better spent elsewhere. */
 const youngHeapMb = 8;
@@ -81,7 +81,7 @@ export class MailParser implements AsyncDisposable {
    */
   summarize(raw: Uint8Array): MailSummary | Promise<MailSummary> {
     if (raw.length <= this.#inlineBytes) return summarizeMail(raw);
-    const summary = raw.length <= passedOverBytes ? summarizeShortText(raw, this.#inlineBytes) : null;
+    const summary = raw.length <= passedOverBytes ? summarizeWithin(raw, this.#inlineBytes) : null;
     if (summary !== null) return summary;
     if (this.#closed || this.#waiting.length >= this.#maxWaiting) return summarizeHeader(raw, "parser_busy");
     return new Promise((resolve) => {

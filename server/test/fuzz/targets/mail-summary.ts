@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { summarizeHeader, summarizeShortText } from "../../../src/mime/summary.ts";
+import { summarizeHeader, summarizeWithin } from "../../../src/mime/summary.ts";
 import { mimeLimits, summarizeMail, type MailSummary } from "../../../src/mime/mime.ts";
 import { assertText, mailSeeds, type Target } from "../target.ts";
 import { placedContent } from "../../support/placed-content.ts";
@@ -26,10 +26,10 @@ export const mailSummary: Target = {
     checkSummary(header, input.length);
     assert.equal(header.subject, summary.subject);
     for (const maxBytes of [0, 64, 256, 1024]) {
-      const short = summarizeShortText(input, maxBytes);
+      const short = summarizeWithin(input, maxBytes);
       if (short !== null) assert.deepEqual(short, summary);
     }
-    assert.deepEqual(summarizeShortText(input, 4 * input.length + 64), summary);
+    assert.deepEqual(summarizeWithin(input, 4 * input.length + 64), summary);
     assert.ok([summary.content, null].includes(placedContent(input, summary)), "content stands where it is said to");
     if (input.length < 256) assert.deepEqual(summarizeMail(Buffer.concat([Buffer.of(1), input]).subarray(1)), summary);
   },
