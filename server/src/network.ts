@@ -34,10 +34,18 @@ export function clientNetwork(ip: string): string {
   return networkOf(bytes, bytes.length === 4 ? 24 : 64);
 }
 
-/** Networks to be searched for an address, which may have a zone: one look-up for each prefix length that occurs. */
+/** Answers of a {@link NetworkSet} that are kept; any more, and all are forgotten. */
+const maxAnswers = 1_000;
+
+/**
+ * Networks to be searched for an address, which may have a zone: one look-up for each prefix length that occurs, and one in
+ * all for an address that was asked for lately.
+ */
 export class NetworkSet {
   readonly #texts = new Set<string>();
   readonly #bits = new Set<number>();
+  /** Clients come again, and to read an address costs more than the rest of a connection's admission. */
+  readonly #answers = new Map<string, boolean>();
 
   /** Takes canonical texts. */
   constructor(texts: readonly string[]) {
@@ -50,6 +58,15 @@ export class NetworkSet {
   /** Whether one of the networks holds an address, as the operating system prints it. */
   has(ip: string): boolean {
     if (this.#texts.size === 0) return false;
+    const known = this.#answers.get(ip);
+    if (known !== undefined) return known;
+    const found = this.#search(ip);
+    if (this.#answers.size >= maxAnswers) this.#answers.clear();
+    this.#answers.set(ip, found);
+    return found;
+  }
+
+  #search(ip: string): boolean {
     const address = ip.replace(/%.*$/, "");
     if (!isAddress(address)) return false;
     const bytes = ipaddr.process(address).toByteArray();
