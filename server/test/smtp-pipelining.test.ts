@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
+import { WriteTurn } from "../src/smtp/write-turn.ts";
 import { SmtpClient } from "./support/smtp-client.ts";
 import { MemoryIntake, openDoor } from "./support/smtp-door.ts";
 
@@ -45,6 +46,21 @@ test("replies of one piece of input leave in one write", async () => {
   await client.send(`MAIL FROM:<>\r\nRCPT TO:<${to}>\r\nRCPT TO:<nobody@ours.example>\r\nDATA\r\n`);
   assert.deepEqual(await client.codes(4), [250, 250, 550, 354]);
   assert.equal(pieces.length, 1);
+});
+
+test("what came in a turn is handed on before its replies are written", async () => {
+  const intake = new MemoryIntake(to);
+  const handedOn: number[] = [];
+  await using door = await openDoor(Object.assign(intake, { handOver: () => handedOn.push(intake.mails.length) }));
+  await using client = await SmtpClient.ready(door.address.port);
+  await client.send(`${oneMail}NOOP\r\n`);
+  assert.deepEqual(await client.codes(5), [250, 250, 354, 250, 250]);
+  assert.equal(handedOn.at(-1), 1);
+  const order: string[] = [];
+  const turn = new WriteTurn(() => order.push("hand on"));
+  for (const name of ["a", "b"]) turn.add({ flush: () => order.push(name) });
+  await nextTurn();
+  assert.deepEqual(order, ["hand on", "a", "b"]);
 });
 
 test("a session gives the same replies and mails however its bytes are cut", async () => {

@@ -168,6 +168,11 @@ export class Receiver {
     return { kind: "stored", receipt: randomUUID(), gone: gone.map(keyOf) };
   }
 
+  /** Mails that were received in this turn of the event loop go to the store's thread now, and not at its end. */
+  handOver(): void {
+    this.#options.store.beginCommit();
+  }
+
   /** RFC 5321 section 4.5.1: mail for postmaster always finds somebody; here the first user. */
   async #routePostmaster(): Promise<Route> {
     const { store } = this.#options;

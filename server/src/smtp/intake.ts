@@ -20,6 +20,8 @@ export interface Intake {
    * Rejects only for a fault of ours, which is answered 451. The caller gives `raw` away.
    */
   receive(mail: IncomingMail): Promise<ReceiveResult>;
+  /** Everything that came in this turn of the event loop was received: what is slow about it may begin. Must not throw. */
+  handOver?(): void;
 }
 
 export type RecipientVerdict =

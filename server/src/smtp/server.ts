@@ -77,7 +77,7 @@ export class SmtpServer implements AsyncDisposable {
   readonly #spooling: Spooling | null;
   readonly #stress: Stress;
   readonly #rates: Rates;
-  readonly #turn = new WriteTurn();
+  readonly #turn: WriteTurn;
   readonly #connections = new Set<Connection>();
   /** Of listed proxies that have not said yet for whom they speak. */
   readonly #arriving = new Set<Socket>();
@@ -99,8 +99,9 @@ export class SmtpServer implements AsyncDisposable {
   }
 
   private constructor(options: SmtpOptions) {
-    const { limits, spool, log, metrics } = options;
+    const { limits, spool, log, metrics, intake } = options;
     this.#options = options;
+    this.#turn = new WriteTurn(() => intake.handOver?.());
     this.#lmtpLimits = { ...limits, maxMails: Infinity, maxErrors: Infinity, maxSessionMs: Infinity };
     this.#admission = new Admission(limits.maxConnections, limits.maxConnectionsPerIp);
     this.#spooling = spool === undefined ? null : { spool, afterBytes: limits.spoolBytes, log, metrics };

@@ -10,7 +10,13 @@ export interface Writer {
  * for a mail (measured with 50 connections), and a lone client waits no longer.
  */
 export class WriteTurn {
+  readonly #before: () => void;
   #due: Writer[] = [];
+
+  /** `before` is called ahead of the writes of each turn: work for another thread, which should not wait for them. Must not throw. */
+  constructor(before: () => void) {
+    this.#before = before;
+  }
 
   /** Calls {@link Writer.flush} once this turn is over; to be asked once a turn. */
   add(writer: Writer): void {
@@ -19,6 +25,7 @@ export class WriteTurn {
   }
 
   #end(): void {
+    this.#before();
     const due = this.#due;
     this.#due = [];
     for (const writer of due) writer.flush();

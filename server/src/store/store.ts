@@ -37,6 +37,8 @@ export type {
 export interface Store extends AsyncDisposable {
   /** Queues one mail for the next group commit. Resolves after the sync that made all its recipients durable. */
   commit(mail: NewMail): Promise<CommittedMail>;
+  /** Begins now with what was queued in this turn of the event loop, and not at its end. For callers who go on to something slow. */
+  beginCommit(): void;
   /** What queued work costs right now, for back-pressure: mails and raw bytes handed to `commit` and not settled yet. */
   pending(): { mails: number; bytes: number };
 

@@ -79,6 +79,10 @@ class SqliteStore implements contract.Store {
     return this.#parts.writer.commit(mail);
   }
 
+  beginCommit() {
+    this.#parts.writer.flush();
+  }
+
   pending() {
     return this.#parts.writer.pending();
   }

@@ -90,6 +90,21 @@ export class WriterThread implements AsyncDisposable {
     });
   }
 
+  /** Store.beginCommit. */
+  flush(): void {
+    const jobs = this.#outbox;
+    if (jobs.length === 0) return;
+    this.#outbox = [];
+    try {
+      const { packed, transfers } = packJobs(jobs);
+      this.#post({ kind: "jobs", jobs: packed }, transfers);
+    } catch (error) {
+      // Only a caller's mistake gets here (one buffer given twice); these jobs were never sent.
+      this.#options.log?.error({ err: error }, "The store could not hand jobs to its writer");
+      for (const waiting of this.#waiting.splice(this.#waiting.length - jobs.length)) waiting(null);
+    }
+  }
+
   /** Lets the thread copy the rest of the log into the database and start the log anew. */
   finishCheckpoint(): void {
     this.#post({ kind: "finish-checkpoint" });
@@ -98,7 +113,7 @@ export class WriterThread implements AsyncDisposable {
   /** Refuses what comes from now on, lets everything asked for before finish, and ends the thread. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#isClosing) {
-      this.#flush();
+      this.flush();
       this.#isClosing = true;
       clearTimeout(this.#restartTimer);
       this.#post({ kind: "close" });
@@ -111,23 +126,9 @@ export class WriterThread implements AsyncDisposable {
       waiting(null);
       return;
     }
-    if (this.#outbox.length === 0) setImmediate(() => this.#flush());
+    if (this.#outbox.length === 0) setImmediate(() => this.flush());
     this.#outbox.push(job);
     this.#waiting.push(waiting);
-  }
-
-  #flush(): void {
-    const jobs = this.#outbox;
-    if (jobs.length === 0) return;
-    this.#outbox = [];
-    try {
-      const { packed, transfers } = packJobs(jobs);
-      this.#post({ kind: "jobs", jobs: packed }, transfers);
-    } catch (error) {
-      // Only a caller's mistake gets here (one buffer given twice); these jobs were never sent.
-      this.#options.log?.error({ err: error }, "The store could not hand jobs to its writer");
-      for (const waiting of this.#waiting.splice(this.#waiting.length - jobs.length)) waiting(null);
-    }
   }
 
   #post(message: ToWriter, transfers: ArrayBuffer[] = []): void {
