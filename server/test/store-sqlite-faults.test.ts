@@ -84,7 +84,8 @@ describe("SQLite under faults", () => {
     await store[Symbol.asyncDispose]();
     const script = new URL("./support/dying-writer.ts", import.meta.url);
     const file = join(place.dataDir, "catmails.db");
-    const options = { file, script, log: undefined, onCommit: () => undefined, onForeignChange: () => undefined };
+    const ignore = (): void => undefined;
+    const options = { file, script, log: undefined, onCommit: ignore, onChange: ignore, onForeignChange: ignore };
     await using writer = await WriterThread.start(options);
     const attempt = (subject: string): Promise<unknown> => writer.commit(newMail(main(ann), subject));
     const dying = await Promise.allSettled([attempt("a"), attempt("b")]);

@@ -45,6 +45,7 @@ export interface Store extends AsyncDisposable {
   /**
    * Where mail for an address goes. One indexed lookup each for the mailbox, the catch-all and the domain. A catch-all
    * gets nothing for an address that another user gave up or let expire, as long as it is reserved. Answers at once if it can.
+   * What another process changed may be seen 10 ms later; a mail to a mailbox that is gone finds that out at its commit.
    */
   route(address: RouteAddress, nowMs: number): Route | Promise<Route>;
   /** Raw bytes that a user has stored; 0 for an unknown one. */

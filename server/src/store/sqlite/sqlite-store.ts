@@ -41,10 +41,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<cont
     file,
     log: options.log,
     onForeignChange: () => foreignListeners.forEach((listener) => listener()),
-    onCommit: (logBytes) => {
-      routes.refresh();
-      keeper.note(logBytes, () => writer.finishCheckpoint());
-    },
+    onCommit: (logBytes) => keeper.note(logBytes, () => writer.finishCheckpoint()),
+    onChange: () => routes.refresh(),
   });
   opened.use(writer);
   // The files that the writer has just made are entries of the directory.

@@ -11,6 +11,8 @@ export interface WriterThreadOptions {
   log: Logger | undefined;
   /** Called after each transaction, before its jobs are answered, with the bytes of the write-ahead log that are in use. */
   onCommit(logBytes: number): void;
+  /** Called after each transaction that did more than store mails, before its jobs are answered. */
+  onChange(): void;
   /** Called within 500 ms after somebody else has changed the database; sometimes also when nobody has. */
   onForeignChange(): void;
   /** The thread's code; the writer's own when absent. */
@@ -181,6 +183,7 @@ export class WriterThread implements AsyncDisposable {
   #settle(outcomes: readonly Outcome[], logBytes: number): void {
     const settled = this.#waiting.splice(0, outcomes.length);
     this.#options.onCommit(logBytes);
+    if (outcomes.some(isDone)) this.#options.onChange();
     let failed: string | null = null;
     settled.forEach((waiting, index) => {
       const outcome = outcomes[index] ?? null;
