@@ -42,8 +42,8 @@ export class Admission {
  * a single host is given. Takes addresses as the operating system prints them.
  */
 export function networkOf(remoteAddress: string): string {
+  if (!remoteAddress.includes(":")) return remoteAddress;
   const address = remoteAddress.toLowerCase().replace(/%.*$/, "");
-  if (!address.includes(":")) return address;
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(address)?.[1];
   if (mapped !== undefined) return mapped;
   const [head = "", tail] = address.split("::");

@@ -60,7 +60,7 @@ export class Rates {
 
   /** What has no address is no network: a Unix socket of this machine. */
   #isTrusted(remote: string): boolean {
-    return isIP(remote.replace(/%.*$/, "")) === 0 || this.#limits.trusted?.has(remote) === true;
+    return this.#limits.trusted?.has(remote) === true || isIP(remote.replace(/%.*$/, "")) === 0;
   }
 
   #isHushed(network: string): boolean {
