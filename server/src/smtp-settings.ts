@@ -39,7 +39,7 @@ export const smtpSettings = {
   },
   smtp_spool_bytes: {
     kind: "bytes",
-    fallback: "256KiB",
+    fallback: "512KiB",
     min: 1024,
     about: "Mails larger than this go through a file in the data directory while they come in",
   },
