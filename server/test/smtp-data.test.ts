@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { ByteBudget } from "../src/smtp/byte-budget.ts";
 import { DataReader } from "../src/smtp/data.ts";
 import { LineReader, type Line } from "../src/smtp/lines.ts";
+import { readMailSlowly } from "./fuzz/targets/smtp-data.ts";
 import { assertLinear } from "./support/thread-time.ts";
 
 interface Outcome {
@@ -78,6 +79,34 @@ test("the result of reading a mail does not depend on how its bytes are cut", ()
   );
 });
 
+/** Lines as mails have them, many enough to be taken together, with something among them that must not be missed. */
+const longData = fc
+  .array(
+    fc.oneof(
+      { weight: 9, arbitrary: fc.nat(90).map((length) => `${"x".repeat(length)}\r\n`) },
+      { weight: 1, arbitrary: fc.constantFrom(".\r\n", "..\r\n", "\r", "\n", ".", ".\r", "\r\n.\r\n", "y".repeat(900)) },
+    ),
+    { minLength: 10, maxLength: 60 },
+  )
+  .map((parts) => Buffer.from(parts.join(""), "latin1"));
+
+test("nothing is missed among many lines", () => {
+  fc.assert(
+    fc.property(longData, fc.nat(3000), (bytes, cut) => {
+      const slowly = readMailSlowly(bytes.toString("latin1"), 100_000);
+      const { kind, content, rest } = slowly;
+      const expected = { kind, raw: content, rest };
+      for (const chunks of [[bytes], [bytes.subarray(0, cut), bytes.subarray(cut)]]) {
+        const read = readAll(chunks, 100_000);
+        // The obvious reader does not look at lines before there is an end.
+        if (kind === "unfinished") assert.equal(read.rest, null);
+        else assert.deepEqual(read, expected);
+      }
+    }),
+    { numRuns: 2000 },
+  );
+});
+
 test("a mail that is stuffed as a client does it comes out as it was", () => {
   const content = fc
     .array(fc.oneof(fc.constantFrom("", ".", "..", ".a"), fc.string({ maxLength: 100 })), { maxLength: 50 })
@@ -128,6 +157,9 @@ test("reading takes time in line with the length, whatever the bytes are", () =>
     "only CR": (length) => Buffer.alloc(length, "\r"),
     "only LF": (length) => Buffer.alloc(length, "\n"),
     "only stuffed dots": (length) => Buffer.alloc(length, "..\r\n"),
+    "stuffed dots in lines of a middle length": (length) => Buffer.alloc(length, `..${"a".repeat(130)}\r\n`),
+    "lines, then a long one": (length) => Buffer.alloc(length, "a").fill("a\r\n", 0, length >> 1),
+    "lines and one CR alone": (length) => Buffer.alloc(length, "aaaaaaaaaaaaa\r\n").fill("\r", length >> 1, (length >> 1) + 1),
     "long lines without LF": (length) => Buffer.alloc(length, `${"a".repeat(40)}\r`),
     "almost an end": (length) => Buffer.alloc(length, ".\r.\r"),
   };

@@ -1,5 +1,6 @@
 import type { ByteBudget } from "./byte-budget.ts";
 import { MailContent, type ContentResult, type Spooling } from "./content.ts";
+import { WholeLines } from "./whole-lines.ts";
 
 const CR = 0x0d;
 const LF = 0x0a;
@@ -9,6 +10,9 @@ const DOT = 0x2e;
  * so short lines would be slower with them and long ones are up to 10 times faster (measured on Node 24).
  */
 const nearBytes = 16;
+
+/** A chunk shorter than this is read line by line: looking for whole lines first would not pay. */
+const wholeLinesBytes = 256;
 
 /** Where in the content the next byte stands. The names say what came just before it. */
 type Place = "line_start" | "in_line" | "after_cr" | "after_dot" | "after_dot_cr";
@@ -56,6 +60,7 @@ export class DataReader {
   /** Reads from `start` on; true when the end was met. The chunk is given away: its bytes may be moved and kept. */
   read(chunk: Buffer, start: number): boolean {
     this.#nextCr = this.#nextLf = -1;
+    const lines = chunk.length - start < wholeLinesBytes ? null : new WholeLines(chunk);
     // Bytes from `start` to `kept` are content; those from `runStart` to `at` will be, and move down over dropped dots.
     let kept = start;
     let runStart = start;
@@ -68,7 +73,7 @@ export class DataReader {
       } else if (this.#place === "after_dot_cr" && chunk[at] === LF) {
         return this.#stop(chunk.subarray(start, kept), at + 1);
       } else {
-        at = this.#step(chunk, at);
+        at = this.#skipLines(lines, at) ?? this.#step(chunk, at);
       }
     }
     // The CR of an end that is split over two chunks is not content.
@@ -91,6 +96,15 @@ export class DataReader {
   /** Forgets everything and gives the budget back: the connection is gone, or the mail is done with. */
   release(): void {
     this.#content.release();
+  }
+
+  /** Goes past whole lines that need no look; `null` where there are none. */
+  #skipLines(lines: WholeLines | null, at: number): number | null {
+    if (lines === null || (this.#place !== "line_start" && this.#place !== "in_line")) return null;
+    const end = lines.endFrom(at);
+    if (end === at) return null;
+    this.#place = "line_start";
+    return end;
   }
 
   /** Goes on to the next byte that matters, from any place but the two that `read` handles. */

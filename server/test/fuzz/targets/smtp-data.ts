@@ -3,8 +3,8 @@ import { ByteBudget } from "../../../src/smtp/byte-budget.ts";
 import { DataReader } from "../../../src/smtp/data.ts";
 import { splitsOf, type Target } from "../target.ts";
 
-const maxBytes = 200;
-const budgetBytes = 1000;
+const maxBytes = 400;
+const budgetBytes = 2000;
 
 interface Outcome {
   kind: string;
@@ -57,10 +57,11 @@ export const smtpData: Target = {
     "Subject: x\r\n\r\none\r\n.\r\nQUIT\r\n",
     "..\r\n.\r\n",
     "a\n.\n\r\n.\r\n",
-    `${"x".repeat(197)}\r\n.\r\n`,
+    `${"x".repeat(397)}\r\n.\r\n`,
+    `${"Line of text\r\n".repeat(25)}..\r\n${"Line of text\r\n".repeat(25)}.\r\nQUIT\r\n`,
   ],
   words: ["\r\n", "\r\n.\r\n", ".", "\r", "\n", "..", ".\r\n", "\r\n.", "a", "\u0000", "\u00ff", "x".repeat(60)],
-  maxBytes: 512,
+  maxBytes: 1024,
   check(input) {
     const expected = readMailSlowly(input.toString("latin1"), maxBytes);
     assertSame(readAll([input]), expected);
