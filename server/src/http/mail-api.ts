@@ -4,6 +4,7 @@ import type { TimeFormatter } from "../clock.ts";
 import { Refusal } from "../errors.ts";
 import type { AccessControl } from "../mail/access.ts";
 import type { Reader } from "../mail/reading.ts";
+import type { AnswerTurn } from "./answer-turn.ts";
 import { answerOptions } from "./cors.ts";
 import { mailDetails } from "./mail-details.ts";
 import { Parameters } from "./parameters.ts";
@@ -15,6 +16,7 @@ export interface MailApiOptions {
   reader: Reader;
   formatTime: TimeFormatter;
   unread: UnreadAnswers;
+  turn: AnswerTurn;
 }
 
 /** `GET /v1/mails/{id}`: one mail with what is known of where it came from. Absent, foreign and out of scope are one 404. */
@@ -32,7 +34,7 @@ export class MailApi {
   }
 
   async #answer(request: FastifyRequest, reply: FastifyReply): Promise<MailDetails> {
-    const { access: control, reader, formatTime, unread } = this.#options;
+    const { access: control, reader, formatTime, unread, turn } = this.#options;
     const parameters = Parameters.ofTarget(request.raw.url ?? "");
     const access = await new PresentedKey(request.headers.authorization, parameters).authenticate(control);
     const { id } = request.params as { id: string };
@@ -40,6 +42,7 @@ export class MailApi {
     const mail = /^\d{1,15}$/.test(id) ? await reader.view(access, Number(id)) : null;
     if (mail === null) throw new Refusal("not_found");
     unread.hold(access.userId, Buffer.byteLength(mail.subject) + Buffer.byteLength(mail.content), reply.raw);
+    await turn.over();
     return { success: true, ...mailDetails(mail, formatTime) };
   }
 }

@@ -5,6 +5,7 @@ import { Refusal } from "../errors.ts";
 import { splitAddresses, type Access, type AccessControl } from "../mail/access.ts";
 import type { Mailboxes } from "../mail/mailboxes.ts";
 import { defaultPageMails, dmarcResults, type MailRecord, type Reader } from "../mail/reading.ts";
+import type { AnswerTurn } from "./answer-turn.ts";
 import { readParameters } from "./body.ts";
 import { answerOptions } from "./cors.ts";
 import { ListTexts } from "./list-texts.ts";
@@ -19,6 +20,7 @@ export interface SeedApiOptions {
   mailboxes: Mailboxes;
   formatTime: TimeFormatter;
   unread: UnreadAnswers;
+  turn: AnswerTurn;
 }
 
 /** One call after its key and name were checked. */
@@ -79,7 +81,9 @@ export class SeedApi {
       throw new Refusal("method_not_allowed");
     }
     try {
-      return await action.run({ access, parameters, reply });
+      const answer = await action.run({ access, parameters, reply });
+      await this.#options.turn.over();
+      return answer;
     } catch (error) {
       throw key.wording(error);
     }

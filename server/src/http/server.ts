@@ -11,6 +11,7 @@ import type { Feed } from "../mail/feed.ts";
 import type { Mailboxes } from "../mail/mailboxes.ts";
 import type { Reader } from "../mail/reading.ts";
 import type { Metrics } from "../metrics.ts";
+import { AnswerTurn } from "./answer-turn.ts";
 import { limitArrival } from "./arrival.ts";
 import { acceptBodies } from "./body.ts";
 import { Connections } from "./connections.ts";
@@ -104,8 +105,8 @@ export class HttpServer implements AsyncDisposable {
     this.#app = app;
     this.#server = server;
     this.#connections = new Connections(server);
-    const unread = new UnreadAnswers();
-    this.#api = new SeedApi({ ...options, unread });
+    const answers = { unread: new UnreadAnswers(), turn: new AnswerTurn() };
+    this.#api = new SeedApi({ ...options, ...answers });
     this.#sockets = new SocketDoor({ ...options, limits: options.socket });
     app.addHook("onSend", (_request, reply, _payload, done) => {
       if (this.#draining !== null) reply.header("connection", "close");
@@ -114,7 +115,7 @@ export class HttpServer implements AsyncDisposable {
     if (options.https?.isStrict) sayStrict(app);
     this.#api.serve(app);
     this.#ingest.serve(app);
-    new MailApi({ ...options, unread }).serve(app);
+    new MailApi({ ...options, ...answers }).serve(app);
     serveHealth(app, options);
     if (options.wellKnown !== undefined) serveWellKnown(app, options.wellKnown);
     app.get("/", (_request, reply) => reply.send("Cat Mails: the API is at /api, new mail over WebSocket at /ws.\n"));
