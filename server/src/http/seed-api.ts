@@ -105,19 +105,10 @@ export class SeedApi {
     const before = parameters.integer("before");
     const dmarc = parameters.choice("dmarc", dmarcResults);
     const waitMs = parameters.secondsAsMs("wait") ?? 0;
-    const request = {
-      access,
-      addresses,
-      limit,
-      ...(since === undefined ? {} : { since }),
-      ...(before === undefined ? {} : { before }),
-      ...(dmarc === undefined ? {} : { dmarc }),
-      waitMs,
-    };
     this.#options.unread.admit(access.userId);
-    const page = await (waitMs > 0
-      ? this.#wait(reply, (signal) => this.#options.reader.list({ ...request, signal }))
-      : this.#options.reader.list({ ...request, signal: this.#never }));
+    const list = (signal: AbortSignal): Promise<MailRecord[]> =>
+      this.#options.reader.list({ access, addresses, limit, since, before, dmarc, waitMs, signal });
+    const page = await (waitMs > 0 ? this.#wait(reply, list) : list(this.#never));
     const answer = this.#texts.of(page);
     this.#options.unread.hold(access.userId, answer.byteLength, reply.raw);
     reply.header("content-type", "application/json; charset=utf-8");

@@ -25,11 +25,11 @@ export interface ListRequest {
   /** Mails of the page; anything above {@link maxPageMails} counts as that. */
   limit: number;
   /** Mails after this id, the oldest first in line. */
-  since?: number;
+  since?: number | undefined;
   /** Mails before this id. */
-  before?: number;
+  before?: number | undefined;
   /** Only mails whose sender was checked with this result. A wait then ends once the result is there. */
-  dmarc?: DmarcResult;
+  dmarc?: DmarcResult | undefined;
   /** How long an empty answer is held back, at most a minute; 0 answers at once. */
   waitMs: number;
   /** Ends a wait early, when nobody listens any more. */
@@ -96,9 +96,9 @@ export class Reader {
       limit: Math.min(request.limit, maxPageMails),
       maxChars: maxPageChars,
       nowMs: Date.now(),
-      ...(since === undefined ? {} : { afterId: since }),
-      ...(before === undefined ? {} : { beforeId: before }),
-      ...(dmarc === undefined ? {} : { dmarc }),
+      afterId: since,
+      beforeId: before,
+      dmarc,
     });
     return since === undefined ? page : page.reverse();
   }

@@ -230,11 +230,11 @@ export interface MailQuery {
   /** `null`: every mailbox of the user. An empty list matches nothing. Overlapping filters give each mail once. */
   filters: readonly MailFilter[] | null;
   /** Greater ids only. */
-  afterId?: number;
+  afterId?: number | undefined;
   /** Smaller ids only. */
-  beforeId?: number;
+  beforeId?: number | undefined;
   /** Only mails whose recorded result this is ({@link SenderRecord.dmarc}); those without a record match nothing. */
-  dmarc?: string;
+  dmarc?: string | undefined;
   order: "oldest" | "newest";
   limit: number;
   /** The page ends early once subjects and contents reach this many characters; one mail is always given. */

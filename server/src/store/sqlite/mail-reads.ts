@@ -3,7 +3,7 @@ import type { MailDetails, MailFilter, MailQuery, MailRecord, StoredMail } from 
 import { boundLimit, type Connection } from "./connection.ts";
 import { contentColumns, contentOf } from "./content-in-raw.ts";
 import type { MailMemory } from "./mail-memory.ts";
-import { MergedIds } from "./merged-ids.ts";
+import { filterIds, MergedIds } from "./merged-ids.ts";
 import { wholeRaw } from "./raw-bytes.ts";
 import { mailboxIsLive } from "./rows.ts";
 
@@ -191,18 +191,25 @@ function* walkUser(reading: Reading, query: MailQuery): Iterable<MailRecord> {
 }
 
 /** Mails that match one filter, along its index: by far the most frequent list. */
-function* scanFilter(reading: Reading, query: MailQuery, filter: MailFilter): Iterable<MailRecord> {
-  const { memory } = reading;
+function scanFilter(reading: Reading, query: MailQuery, filter: MailFilter): Iterable<MailRecord> {
+  const { connection, memory } = reading;
+  const { userId, afterId: after = 0, beforeId: before = Number.MAX_SAFE_INTEGER, limit } = query;
   // Looked up first: a mailbox that is not live must not be walked through.
   const address = liveAddress(reading, query, filter.mailboxId);
-  if (address === undefined) return;
-  const ids = firstIds(new MergedIds(reading.connection, query, [filter]), query.limit);
-  const known = ids.map((id) => memory.get(query.userId, id));
+  if (address === undefined) return [];
+  const ids = filterIds(connection, query, { filter, after, before, limit });
+  const known = ids.map((id) => memory.get(userId, id));
   const missing = known.filter((mail) => mail === undefined).length;
-  if (missing * maxMissingShare > ids.length) {
-    yield* readRange(reading, query, { filter, address });
-    return;
-  }
+  return missing * maxMissingShare > ids.length
+    ? readRange(reading, query, { filter, address })
+    : readMissing(reading, query, { ids, known });
+}
+
+function* readMissing(
+  reading: Reading,
+  query: MailQuery,
+  { ids, known }: { ids: readonly number[]; known: readonly (MailRecord | undefined)[] },
+): Iterable<MailRecord> {
   for (const [index, id] of ids.entries()) {
     const mail = known[index] ?? readRecord(reading, query, id);
     if (mail !== undefined) yield mail;
@@ -284,12 +291,6 @@ function readRecord({ connection, memory }: Reading, query: MailQuery, id: numbe
   const mail = recordOf(row);
   memory.note(query.userId, mail);
   return mail;
-}
-
-function firstIds(all: Iterable<number>, limit: number): number[] {
-  const ids: number[] = [];
-  for (const id of all) if (ids.push(id) >= limit) break;
-  return ids;
 }
 
 /** Address of a mailbox that is this user's and live. */

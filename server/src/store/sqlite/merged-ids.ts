@@ -70,12 +70,20 @@ class FilterRun {
   }
 
   #read(after: number, before: number): number[] {
-    const { mailboxId, mailTo } = this.#filter;
-    const { userId, order, dmarc } = this.#query;
-    const sql = idsSql[dmarc === undefined ? "mail" : "mail_sender"][mailTo === null ? "mailbox" : "sub"][order];
-    const names = [mailTo, dmarc].filter((value) => value !== null && value !== undefined);
-    return this.#connection.column<number>(sql, userId, mailboxId, ...names, after, before, this.#chunk);
+    return filterIds(this.#connection, this.#query, { filter: this.#filter, after, before, limit: this.#chunk });
   }
+}
+
+/** The first ids of the mails that match one filter and lie between two others, in the query's order. */
+export function filterIds(
+  connection: Connection,
+  { userId, order, dmarc }: MailQuery,
+  { filter, after, before, limit }: { filter: MailFilter; after: number; before: number; limit: number },
+): number[] {
+  const { mailboxId, mailTo } = filter;
+  const sql = idsSql[dmarc === undefined ? "mail" : "mail_sender"][mailTo === null ? "mailbox" : "sub"][order];
+  const names = [mailTo, dmarc].filter((value) => value !== null && value !== undefined);
+  return connection.column<number>(sql, userId, mailboxId, ...names, after, before, limit);
 }
 
 const idsSql = { mail: idsOf("mail"), mail_sender: idsOf("mail_sender") };
