@@ -148,7 +148,9 @@ describe("users, keys, aliases and domains at the command line", () => {
     const own = await json<{ key: string; ingest: string; read_only: boolean }>(add);
     const limited = await json<{ key: string }>(`${add} --mailbox bob@mails.test`);
     const every = await json<{ key: string }>(`${add} --all-mailboxes`);
-    const found = await Promise.all([own, limited, every].map(({ key }) => store.findKey(hashKey(key), Date.now())));
+    const found = await Promise.all(
+      [own, limited, every].map(async ({ key }) => await store.findKey(hashKey(key), Date.now())),
+    );
     assert.deepEqual(
       found.map((key) => [key?.ingest, key?.mailboxIds?.length ?? null]),
       [

@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { storeKey } from "../src/mail/keys.ts";
 import { Connection } from "../src/store/sqlite/connection.ts";
 import { MailMemory } from "../src/store/sqlite/mail-memory.ts";
 import type { MailRecord } from "../src/store/store.ts";
 import { DataDirectory, sqliteEngine } from "./support/sqlite-engine.ts";
-import { box, inBox, main, StoreScene } from "./support/store-place.ts";
+import { box, inBox, main, now, StoreScene } from "./support/store-place.ts";
 
 function mailOf(id: number, content: string): MailRecord {
   return { id, mailboxId: 1, mailFrom: "a@b.test", mailTo: "c@d.test", subject: "", content, receivedAtMs: 0 };
@@ -127,5 +128,25 @@ describe("reads that are held together", () => {
     await nextTurn();
     assert.equal(revision(), first + 2);
     assert.equal(reader.inTransaction, false);
+  });
+});
+
+describe("keys that were looked up lately", () => {
+  test("go as soon as anybody is told that another process has revoked them, also within the turn", async () => {
+    await using scene = await StoreScene.open(sqliteEngine);
+    const { store } = scene;
+    const ann = await scene.user("ann");
+    const hash = new Uint8Array(32).fill(7);
+    await storeKey(store, { text: "", publicId: "k1", hash }, { userId: ann.id, nowMs: now });
+    using other = new Connection(join((scene.place as DataDirectory).dataDir, "catmails.db"), { readOnly: false });
+    const find = async (): Promise<string | undefined> => (await store.findKey(hash, now))?.publicId;
+    await nextTurn();
+    assert.equal(await find(), "k1");
+    other.exec("BEGIN; UPDATE api_key SET revoked_at = 1; UPDATE meta SET revision = revision + 1; COMMIT");
+    // What is held for the promises of this turn ends with them.
+    await new Promise<void>((resolve) => process.nextTick(resolve));
+    assert.equal(await find(), "k1", "it is kept for the turn");
+    await store.changedUsers(0);
+    assert.equal(await find(), undefined);
   });
 });

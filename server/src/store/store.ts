@@ -50,11 +50,11 @@ export interface Store extends AsyncDisposable {
   route(address: RouteAddress, nowMs: number): Route | Promise<Route>;
   /** Raw bytes that a user has stored; 0 for an unknown one. */
   usedBytes(userId: number): number | Promise<number>;
-  /** The API key with this SHA-256, with its user; `null` when there is none or it is revoked or expired. */
-  findKey(hash: Uint8Array, nowMs: number): Promise<ApiKey | null>;
+  /** The API key with this SHA-256, with its user; `null` when there is none or it is revoked or expired. Answers at once if it can. */
+  findKey(hash: Uint8Array, nowMs: number): ApiKey | null | Promise<ApiKey | null>;
 
-  /** Mails of one user, ordered by id; see {@link MailQuery}. */
-  listMails(query: MailQuery): Promise<MailRecord[]>;
+  /** Mails of one user, ordered by id; see {@link MailQuery}. Answers at once if it can. */
+  listMails(query: MailQuery): MailRecord[] | Promise<MailRecord[]>;
   /** One mail with its raw bytes; `null` when absent, foreign, or outside `mailboxIds`. */
   readMail(key: {
     userId: number;

@@ -1,4 +1,4 @@
-import type { MailQuery, Store } from "../../src/store/store.ts";
+import type { MailQuery, MailRecord, Store } from "../../src/store/store.ts";
 
 /** Ways to forget whose data it is, each of which the isolation tests must notice. */
 export type Leak = "lists" | "details" | "routes" | "deletes" | "mailboxes";
@@ -37,9 +37,11 @@ export function leakyStore(store: Store, leak: Leak, intruderId: () => number): 
   });
 }
 
-async function listEverybodysMails(store: Store, query: MailQuery): ReturnType<Store["listMails"]> {
+async function listEverybodysMails(store: Store, query: MailQuery): Promise<MailRecord[]> {
   const users = await store.listUsers({ afterId: 0, limit: 100 });
-  const lists = await Promise.all(users.map(({ id }) => store.listMails({ ...query, userId: id, filters: null })));
+  const lists = await Promise.all(
+    users.map(async ({ id }) => await store.listMails({ ...query, userId: id, filters: null })),
+  );
   return lists.flat();
 }
 

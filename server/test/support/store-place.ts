@@ -87,8 +87,8 @@ export class StoreScene implements AsyncDisposable {
     return committed.delivered[0]?.id ?? 0;
   }
 
-  list(user: User, more: Partial<MailQuery> = {}): Promise<MailRecord[]> {
-    return this.store.listMails({
+  async list(user: User, more: Partial<MailQuery> = {}): Promise<MailRecord[]> {
+    return await this.store.listMails({
       userId: user.id,
       filters: null,
       order: "newest",

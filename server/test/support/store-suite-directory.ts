@@ -208,7 +208,7 @@ function keyTests(engine: StoreEngine): void {
     await store.createKey(newKey(ann, "k1"));
     await store.createKey(newKey(ann, "k2", { ingest: "own", mailboxIds: [ann.mailboxId] }));
     await store.createKey(newKey(ann, "k3", { ingest: "every" }));
-    const found = await Promise.all(["k1", "k2", "k3"].map((name) => store.findKey(hashOf(name), now)));
+    const found = await Promise.all(["k1", "k2", "k3"].map(async (name) => await store.findKey(hashOf(name), now)));
     const said = found.map((key) => [key?.ingest, key?.mailboxIds]);
     assert.deepEqual(said, [
       [null, null],

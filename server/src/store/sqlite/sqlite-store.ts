@@ -5,13 +5,13 @@ import type { Logger } from "../../log.ts";
 import type * as contract from "../store.ts";
 import { Connection } from "./connection.ts";
 import { CopierThread } from "./copier-thread.ts";
+import { DirectoryCache } from "./directory-cache.ts";
 import * as directory from "./directory-reads.ts";
 import { makeDirectory, syncPath } from "./durable-files.ts";
 import { LogKeeper } from "./log-keeper.ts";
 import { MailMemory } from "./mail-memory.ts";
 import { describeMail, listMails, readMail } from "./mail-reads.ts";
 import { pageBytes, readSchemaVersion } from "./schema.ts";
-import { RouteCache } from "./route-cache.ts";
 import { listSenderRules, senderPolicy } from "./sender-reads.ts";
 import { WriterThread } from "./writer-thread.ts";
 
@@ -35,21 +35,21 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<cont
   const file = join(dataDir, databaseName);
   await using opened = new AsyncDisposableStack();
   const keeper = opened.use(new LogKeeper(file, options.log));
-  const routes = new RouteCache();
+  const entries = new DirectoryCache();
   const foreignListeners = new Set<() => void>();
   const writer: WriterThread = await WriterThread.start({
     file,
     log: options.log,
     onForeignChange: () => foreignListeners.forEach((listener) => listener()),
     onCommit: (logBytes) => keeper.note(logBytes, () => writer.finishCheckpoint()),
-    onChange: () => routes.refresh(),
+    onChange: () => entries.refresh(),
   });
   opened.use(writer);
   // The files that the writer has just made are entries of the directory.
   syncPath(dataDir);
   const reader = opened.use(new Connection(file, { readOnly: true }));
   reader.exec("PRAGMA cache_size = -16384");
-  const store = new SqliteStore({ file, reader, writer, keeper, routes, foreignListeners });
+  const store = new SqliteStore({ file, reader, writer, keeper, entries, foreignListeners });
   opened.move();
   return store;
 }
@@ -59,7 +59,7 @@ interface StoreParts {
   reader: Connection;
   writer: WriterThread;
   keeper: LogKeeper;
-  routes: RouteCache;
+  entries: DirectoryCache;
   foreignListeners: Set<() => void>;
 }
 
@@ -86,22 +86,18 @@ class SqliteStore implements contract.Store {
   }
 
   route(address: contract.RouteAddress, nowMs: number) {
-    return this.#read((reader) => this.#parts.routes.find(reader, address, nowMs));
+    return this.#read((reader) => this.#parts.entries.route(reader, address, nowMs));
   }
 
   usedBytes(userId: number) {
     return this.#read((reader) => directory.usedBytes(reader, userId));
   }
 
-  async findKey(hash: Uint8Array, nowMs: number) {
-    return this.#read((reader) => {
-      // What is done for a key reads several times in the same turn.
-      reader.holdForTurn();
-      return directory.findKey(reader, hash, nowMs);
-    });
+  findKey(hash: Uint8Array, nowMs: number) {
+    return this.#read((reader) => this.#parts.entries.findKey(reader, hash, nowMs));
   }
 
-  async listMails(query: contract.MailQuery) {
+  listMails(query: contract.MailQuery) {
     return this.#read((reader) => listMails({ connection: reader, memory: this.#memory }, query));
   }
 
@@ -122,6 +118,8 @@ class SqliteStore implements contract.Store {
   }
 
   async changedUsers(sinceRevision: number) {
+    // Whoever hears of a change looks at once what it is, maybe in a turn in which the old entries have been asked for.
+    this.#parts.entries.refresh();
     return this.#read((reader) => directory.changedUsers(reader, sinceRevision));
   }
 
