@@ -5,20 +5,43 @@ import { seedMail } from "./seed-mail.ts";
 
 const comma = ",".charCodeAt(0);
 const end = Buffer.from("]}");
+/** Answers that are kept, and the longest that is. */
+const maxKept = 64;
+const maxKeptBytes = 64 * 1024;
 
-/** Writes lists of mails as the API answers them; the text of a mail that is kept is made once. */
+interface KeptAnswer {
+  page: readonly MailRecord[];
+  bytes: Buffer;
+}
+
+/** Writes lists of mails as the API answers them; the text of a mail that is kept is made once, and so is that of a page of them. */
 export class ListTexts {
   readonly #formatTime: TimeFormatter;
   readonly #made = new WeakMap<MailRecord, Buffer>();
+  /** By their first mail, the oldest answer first. */
+  readonly #answers = new Map<MailRecord, KeptAnswer>();
 
   constructor(formatTime: TimeFormatter) {
     this.#formatTime = formatTime;
   }
 
-  /** The answer with these mails: a `SeedMailList` as JSON in UTF-8. */
+  /** The answer with these mails: a `SeedMailList` as JSON in UTF-8. May be given out again: nobody may change its bytes. */
   of(page: readonly MailRecord[]): Buffer {
+    const [first] = page;
     // A text for each costs more than one for all where nobody will ask for it again. The newest may be new to everybody.
-    return page.at(-1)?.isKept === true ? this.#join(page) : this.#write(page);
+    if (first === undefined || page.at(-1)?.isKept !== true) return this.#write(page);
+    const kept = this.#answers.get(first);
+    if (kept !== undefined && isSame(kept.page, page)) return kept.bytes;
+    const bytes = this.#join(page);
+    if (page.every(({ isKept }) => isKept) && bytes.length <= maxKeptBytes) this.#keep(first, { page, bytes });
+    return bytes;
+  }
+
+  #keep(first: MailRecord, answer: KeptAnswer): void {
+    this.#answers.delete(first);
+    const [oldest] = this.#answers.keys();
+    if (oldest !== undefined && this.#answers.size >= maxKept) this.#answers.delete(oldest);
+    this.#answers.set(first, answer);
   }
 
   #write(page: readonly MailRecord[]): Buffer {
@@ -49,4 +72,8 @@ export class ListTexts {
     if (mail.isKept === true) this.#made.set(mail, text);
     return text;
   }
+}
+
+function isSame(one: readonly MailRecord[], other: readonly MailRecord[]): boolean {
+  return one.length === other.length && one.every((mail, index) => mail === other[index]);
 }
