@@ -84,7 +84,10 @@ const longData = fc
   .array(
     fc.oneof(
       { weight: 9, arbitrary: fc.nat(90).map((length) => `${"x".repeat(length)}\r\n`) },
-      { weight: 1, arbitrary: fc.constantFrom(".\r\n", "..\r\n", "\r", "\n", ".", ".\r", "\r\n.\r\n", "y".repeat(900)) },
+      {
+        weight: 1,
+        arbitrary: fc.constantFrom(".\r\n", "..\r\n", "\r", "\n", ".", ".\r", "\r\n.\r\n", "y".repeat(900)),
+      },
     ),
     { minLength: 10, maxLength: 60 },
   )
@@ -159,7 +162,8 @@ test("reading takes time in line with the length, whatever the bytes are", () =>
     "only stuffed dots": (length) => Buffer.alloc(length, "..\r\n"),
     "stuffed dots in lines of a middle length": (length) => Buffer.alloc(length, `..${"a".repeat(130)}\r\n`),
     "lines, then a long one": (length) => Buffer.alloc(length, "a").fill("a\r\n", 0, length >> 1),
-    "lines and one CR alone": (length) => Buffer.alloc(length, "aaaaaaaaaaaaa\r\n").fill("\r", length >> 1, (length >> 1) + 1),
+    "lines and one CR alone": (length) =>
+      Buffer.alloc(length, "aaaaaaaaaaaaa\r\n").fill("\r", length >> 1, (length >> 1) + 1),
     "long lines without LF": (length) => Buffer.alloc(length, `${"a".repeat(40)}\r`),
     "almost an end": (length) => Buffer.alloc(length, ".\r.\r"),
   };
