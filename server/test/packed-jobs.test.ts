@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { NewMail } from "../src/store/store.ts";
+import type { ContentPlace, NewMail } from "../src/store/store.ts";
 import { placeInRaw } from "../src/store/sqlite/content-in-raw.ts";
 import { packJobs, unpackJobs } from "../src/store/sqlite/packed-jobs.ts";
 import type { Job } from "../src/store/sqlite/writer-messages.ts";
@@ -19,10 +19,12 @@ const raw = fc.oneof(
   fc.uint8Array({ minLength: 4, maxLength: 50 }).map((bytes) => new Uint8Array(bytes).subarray(1, -1)),
   fc.integer({ min: 65_530, max: 65_540 }).map((length) => new Uint8Array(length).fill(length & 0xff)),
 );
-const place = fc.record({ start: fc.nat(20), end: fc.integer({ min: 20, max: 50 }) });
-const mail: fc.Arbitrary<NewMail> = fc.record({
+const contentAt: fc.Arbitrary<ContentPlace | null> = fc.option(
+  fc.record({ start: fc.nat(20), end: fc.integer({ min: 20, max: 50 }) }),
+);
+const mail = fc.record<Required<NewMail>>({
   raw,
-  contentAt: fc.option(place),
+  contentAt,
   envelopeFrom: word,
   mailFrom: word,
   subject: word,
@@ -40,8 +42,8 @@ const job: fc.Arbitrary<Job> = fc.oneof(
 /** Content that is to be found in raw does not go along. */
 function asItArrives(one: Job): Job {
   if (one.kind === "call") return one;
-  const contentAt = placeInRaw(one.mail);
-  return { kind: one.kind, mail: { ...one.mail, contentAt, content: contentAt === null ? one.mail.content : "" } };
+  const place = placeInRaw(one.mail);
+  return { kind: one.kind, mail: { ...one.mail, contentAt: place, content: place === null ? one.mail.content : "" } };
 }
 
 test("jobs reach the writer's thread as they were, whatever the size of their mails", () => {
