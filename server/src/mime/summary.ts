@@ -1,3 +1,4 @@
+import { fixedBytes } from "../freed-bytes.ts";
 import { firstAddress } from "./address-list.ts";
 import { readContent } from "./content.ts";
 import { mimeLimits, type Defect } from "./defect.ts";
@@ -67,7 +68,7 @@ function cutContent(content: string, defects: Set<Defect>): string {
 
 /** Reads only the header of a mail, at most `mimeLimits.headerBytes` of it; `reason` says why. Never throws. */
 export function summarizeHeader(raw: Uint8Array, reason: Defect): MailSummary {
-  const bytes = asBuffer(raw).subarray(0, mimeLimits.headerBytes);
+  const bytes = fixedBytes(asBuffer(raw).subarray(0, mimeLimits.headerBytes));
   const defects = new Set<Defect>([reason]);
   try {
     const head = summarizeFields(bytes, scanHeader(bytes, 0, null, defects).fields, defects);
