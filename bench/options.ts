@@ -26,7 +26,7 @@ export interface Options extends Pace {
 }
 
 const times: Readonly<Record<Mode, Pace & { startUpSeconds: number }>> = {
-  quick: { seconds: 1.5, rounds: 3, startUpSeconds: 3, warmUpSeconds: 0.5 },
+  quick: { seconds: 1.5, rounds: 3, startUpSeconds: 5, warmUpSeconds: 0.5 },
   full: { seconds: 5, rounds: 3, startUpSeconds: 8, warmUpSeconds: 2 },
   smoke: { seconds: 0.1, rounds: 1, startUpSeconds: 0, warmUpSeconds: 0 },
 };
