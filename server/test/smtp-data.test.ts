@@ -177,6 +177,21 @@ test("reading takes time in line with the length, whatever the bytes are", () =>
   }
 });
 
+test("reading many small mails out of one chunk takes time in line with its length", () => {
+  const reading = (length: number): (() => void) => {
+    const chunk = Buffer.alloc(length, `${"x".repeat(90)}\r\n.\r\n`);
+    return () => {
+      for (let at = 0; at < length;) {
+        const reader = new DataReader(1000, new ByteBudget(1000));
+        reader.read(chunk, at);
+        reader.release();
+        at = reader.end;
+      }
+    };
+  };
+  assertLinear("small mails", { once: reading(1 << 20), fourTimes: reading(1 << 22) });
+});
+
 function readLines(chunks: Buffer[], maxBytes: number): Line[] {
   const reader = new LineReader(maxBytes);
   const lines: Line[] = [];
