@@ -28,7 +28,7 @@ const mail = fc.record<Required<NewMail>>({
   envelopeFrom: word,
   mailFrom: word,
   subject: word,
-  content: word,
+  content: fc.option(word),
   receivedAtMs: fc.nat(),
   defects: fc.array(word, { maxLength: 2 }),
   origin: fc.option(origin),
@@ -43,7 +43,7 @@ const job: fc.Arbitrary<Job> = fc.oneof(
 function asItArrives(one: Job): Job {
   if (one.kind === "call") return one;
   const place = placeInRaw(one.mail);
-  return { kind: one.kind, mail: { ...one.mail, contentAt: place, content: place === null ? one.mail.content : "" } };
+  return { kind: one.kind, mail: { ...one.mail, contentAt: place, content: place === null ? one.mail.content : null } };
 }
 
 test("jobs reach the writer's thread as they were, whatever the size of their mails", () => {

@@ -120,7 +120,7 @@ describe("SQLite under faults", () => {
     await using scene = new StoreScene(place, await place.open(), false);
     const ann = await scene.store.findUser("ann@mails.test");
     assert.ok(ann !== null);
-    const broken = { content: null as unknown as string };
+    const broken = { subject: null as unknown as string };
     const results = await Promise.allSettled([
       scene.deliver(main(ann), "before"),
       scene.deliver(main(ann), "broken", broken),

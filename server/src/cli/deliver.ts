@@ -66,7 +66,7 @@ async function openReceiver({ store, config }: StoreSession): Promise<AsyncDispo
   const receiver = new Receiver({
     store,
     // Followers live in the server, which sees that another process has changed the store.
-    feed: { announce: () => undefined },
+    feed: { announce: () => undefined, isFollowed: () => false },
     parser,
     metrics: new Metrics(),
     domain: config.domain,

@@ -8,7 +8,7 @@ import type { Store, StoredMail } from "../store/store.ts";
 import { addressArgument, countArgument, limitArgument } from "./arguments.ts";
 import { Failure } from "./failure.ts";
 import { requirePlace, requireUser } from "./lookup.ts";
-import { withStore, type StoreSession } from "./session.ts";
+import { openContents, withStore, type StoreSession } from "./session.ts";
 import { manyLines, oneLine } from "./text-table.ts";
 import { sizeText } from "./units.ts";
 
@@ -69,7 +69,9 @@ async function list({ store, config, out }: StoreSession, address: Address, opti
   const { mailbox, filter } = await requirePlace(store, address);
   const { since, before } = options;
   const limit = Math.min(options.limit ?? defaultPageMails, maxPageMails);
-  const page = await store.listMails({
+  await using parts = new AsyncDisposableStack();
+  const contents = await openContents(store, parts);
+  const page = await contents.list({
     userId: mailbox.userId,
     filters: [filter],
     order: since === undefined ? "newest" : "oldest",
@@ -100,7 +102,8 @@ async function list({ store, config, out }: StoreSession, address: Address, opti
 
 async function show({ store, config, out }: StoreSession, id: number, userAddress: Address): Promise<void> {
   const user = await requireUser(store, userAddress);
-  const mail = await viewMail(store, { userId: user.id, id, mailboxIds: null });
+  await using parts = new AsyncDisposableStack();
+  const mail = await viewMail(await openContents(store, parts), { userId: user.id, id, mailboxIds: null });
   if (mail === null) throw noMail(user.address, id);
   const details = mailDetails(mail, timeFormatter(config.time_zone));
   const defects = mail.defects.length === 0 ? "" : `Defects   ${mail.defects.join(", ")}\n`;

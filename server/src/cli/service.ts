@@ -8,6 +8,7 @@ import type { HttpServer } from "../http/server.ts";
 import type { Logger } from "../log.ts";
 import { AccessControl } from "../mail/access.ts";
 import { DiskSpace } from "../mail/disk-space.ts";
+import { Contents } from "../mail/contents.ts";
 import { Feed } from "../mail/feed.ts";
 import { Mailboxes } from "../mail/mailboxes.ts";
 import { Reader } from "../mail/reading.ts";
@@ -177,9 +178,11 @@ interface RoomBase extends Foundations {
 async function openRooms(config: Config, base: RoomBase): Promise<Rooms> {
   const { store, log, metrics, parts, disk } = base;
   const parser = parts.use(new MailParser({}));
+  const contents = parts.use(new Contents({ store, parser, disk }));
   const feed = parts.use(
     new Feed({
       store,
+      contents,
       log,
       metrics,
       maxFollowers: config.max_followers,
@@ -217,7 +220,7 @@ async function openRooms(config: Config, base: RoomBase): Promise<Rooms> {
       nameReservedMs: config.temp_name_reserved,
     }),
   );
-  const reader = new Reader(store, feed, senders.results);
+  const reader = new Reader({ store, contents, feed, results: senders.results });
   return { feed, mailboxes, receiver, reader, access: new AccessControl(store) };
 }
 

@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import type { Config } from "../config.ts";
 import { systemCodeOf } from "../errors.ts";
 import { createLog, type Logger } from "../log.ts";
+import type { Contents } from "../mail/contents.ts";
 import type { Store } from "../store/store.ts";
 import { Failure } from "./failure.ts";
 import { loadFromFlags, wantsJson } from "./flags.ts";
@@ -42,6 +43,15 @@ export async function withStore(
   if (!options.create) requireDatabase(session.config.data_dir, databaseName);
   await using store = await openSqliteStore({ dataDir: session.config.data_dir, log: session.log });
   await work({ ...session, store });
+}
+
+/** Stored mails with their content; ends with `parts`, before the store. */
+export async function openContents(store: Store, parts: AsyncDisposableStack): Promise<Contents> {
+  const [{ Contents: Reading }, { MailParser }] = await Promise.all([
+    import("../mail/contents.ts"),
+    import("../mime/mime.ts"),
+  ]);
+  return parts.use(new Reading({ store, parser: parts.use(new MailParser({})) }));
 }
 
 function requireDatabase(dataDir: string, name: string): void {

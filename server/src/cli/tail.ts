@@ -8,7 +8,7 @@ import { addressesArgument, countArgument } from "./arguments.ts";
 import { Failure } from "./failure.ts";
 import { findPlace, requirePlace } from "./lookup.ts";
 import { note } from "./output.ts";
-import { withStore, type StoreSession } from "./session.ts";
+import { openContents, withStore, type StoreSession } from "./session.ts";
 import { oneLine } from "./text-table.ts";
 
 const pageMails = 100;
@@ -47,6 +47,8 @@ async function tail(session: StoreSession, addresses: readonly Address[], since?
   const { store, config, out } = session;
   const formatTime = timeFormatter(config.time_zone);
   const { userId, followed } = await placesOfOneUser(store, addresses);
+  await using parts = new AsyncDisposableStack();
+  const contents = await openContents(store, parts);
   const stop = new AbortController();
   const end = (): void => stop.abort();
   process.once("SIGINT", end);
@@ -57,7 +59,7 @@ async function tail(session: StoreSession, addresses: readonly Address[], since?
   note(`Following ${addresses.map(({ text }) => text).join(", ")}. Ctrl-C ends.`);
   while (!stop.signal.aborted) {
     bell.mute();
-    const page = await store.listMails({
+    const page = await contents.list({
       userId,
       filters: followed.map(({ filter }) => filter),
       afterId: cursor,

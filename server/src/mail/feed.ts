@@ -3,11 +3,13 @@ import { Refusal } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import type { MailFilter, MailRecord, Store } from "../store/store.ts";
+import type { Contents } from "./contents.ts";
 import { renewAccess, resolveLiveFilters, scopeFilters, type Access } from "./access.ts";
 import { Follower, type FeedHead, type FollowerSink } from "./follower.ts";
 
 export interface FeedOptions {
   store: Store;
+  contents: Pick<Contents, "list">;
   log: Logger;
   metrics: Metrics;
   /** Open followers of all users together. */
@@ -25,6 +27,9 @@ export interface FollowRequest {
   since?: number;
   sink: FollowerSink;
 }
+
+/** A mail that was just stored. `content` is `null` where nobody has read it: followers then read the mail from the store. */
+export type AnnouncedMail = Omit<MailRecord, "content"> & { readonly content: string | null };
 
 /** How often the store is asked for revoked keys and changed mailboxes, so that an open socket notices within a second. */
 const watchIntervalMs = 300;
@@ -65,8 +70,13 @@ export class Feed implements AsyncDisposable {
     this.#watching = this.#watch();
   }
 
+  /** Whether anybody follows a user's mails right now, and would be handed a mail that is announced. */
+  isFollowed(userId: number): boolean {
+    return this.#users.has(userId);
+  }
+
   /** Tells followers of mails that this process has just committed, in commit order. */
-  announce(mails: readonly { userId: number; mail: MailRecord }[]): void {
+  announce(mails: readonly { userId: number; mail: AnnouncedMail }[]): void {
     for (const { userId, mail } of mails) {
       const user = this.#users.get(userId);
       if (user === undefined) continue;
@@ -74,7 +84,7 @@ export class Feed implements AsyncDisposable {
       const inOrder = mail.id === user.lastId + 1;
       if (mail.id > user.lastId) user.lastId = mail.id;
       for (const follower of user.followers) {
-        if (inOrder) follower.offer(mail);
+        if (inOrder && isRead(mail)) follower.offer(mail);
         else if (follower.cursor < mail.id) follower.catchUp();
       }
     }
@@ -96,7 +106,7 @@ export class Feed implements AsyncDisposable {
         cursor: Math.min(request.since ?? lastId, lastId),
         head: user,
         sink: request.sink,
-        store: this.#options.store,
+        contents: this.#options.contents,
         log: this.#options.log,
         onClose: () => {
           user.followers.delete(added);
@@ -262,6 +272,10 @@ export class Feed implements AsyncDisposable {
   #forEach(visit: (follower: Follower) => void): void {
     for (const user of this.#users.values()) for (const follower of user.followers) visit(follower);
   }
+}
+
+function isRead(mail: AnnouncedMail): mail is MailRecord {
+  return mail.content !== null;
 }
 
 function newUserFeed(): UserFeed {

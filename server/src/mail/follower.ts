@@ -1,6 +1,7 @@
 import type { Logger } from "../log.ts";
-import type { MailFilter, MailRecord, Store } from "../store/store.ts";
+import type { MailFilter, MailRecord } from "../store/store.ts";
 import type { Access } from "./access.ts";
+import type { Contents } from "./contents.ts";
 
 export type { MailRecord } from "../store/store.ts";
 
@@ -46,7 +47,7 @@ export class Follower {
   #state: "behind" | "reading" | "live" | "full" | "closed" = "behind";
   readonly #head: FeedHead;
   readonly #sink: FollowerSink;
-  readonly #store: Store;
+  readonly #contents: Pick<Contents, "list">;
   readonly #log: Logger;
   readonly #onClose: (follower: Follower) => void;
 
@@ -55,7 +56,7 @@ export class Follower {
     cursor: number;
     head: FeedHead;
     sink: FollowerSink;
-    store: Store;
+    contents: Pick<Contents, "list">;
     log: Logger;
     onClose: (follower: Follower) => void;
   }) {
@@ -63,7 +64,7 @@ export class Follower {
     this.#cursor = options.cursor;
     this.#head = options.head;
     this.#sink = options.sink;
-    this.#store = options.store;
+    this.#contents = options.contents;
     this.#log = options.log;
     this.#onClose = options.onClose;
   }
@@ -121,7 +122,7 @@ export class Follower {
   async #read(): Promise<void> {
     while (this.#state === "reading") {
       const { announcements } = this.#head;
-      const page = await this.#store.listMails({
+      const page = await this.#contents.list({
         userId: this.subscription.access.userId,
         filters: this.subscription.filters,
         afterId: this.#cursor,

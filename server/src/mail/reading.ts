@@ -3,6 +3,7 @@ import type { Origin } from "../origin.ts";
 import type { DmarcResult } from "../sender/sender.ts";
 import type { MailFilter, MailRecord, Store } from "../store/store.ts";
 import { resolveFilters, type Access } from "./access.ts";
+import type { Contents } from "./contents.ts";
 import type { Feed } from "./feed.ts";
 import { shownAuthentication, type ShownAuthentication } from "./sender-findings.ts";
 import type { SenderResults } from "./sender-results.ts";
@@ -47,23 +48,32 @@ export interface MailView extends MailRecord {
 
 /** One mail of a user in these mailboxes (`null`: in all); `null` when it is absent, foreign or elsewhere, all alike. */
 export async function viewMail(
-  store: Store,
+  contents: Pick<Contents, "describe">,
   key: { userId: number; id: number; mailboxIds: readonly number[] | null },
 ): Promise<MailView | null> {
-  const details = await store.describeMail({ ...key, nowMs: Date.now() });
+  const details = await contents.describe({ ...key, nowMs: Date.now() });
   if (details === null) return null;
   const { sender, ...mail } = details;
   return { ...mail, authentication: shownAuthentication(sender) };
 }
 
+export interface ReaderOptions {
+  store: Store;
+  contents: Pick<Contents, "list" | "describe">;
+  feed: Pick<Feed, "follow">;
+  results: Pick<SenderResults, "listen">;
+}
+
 /** Reads mails for one key at a time. */
 export class Reader {
   readonly #store: Store;
-  readonly #feed: Pick<Feed, "follow">;
-  readonly #results: Pick<SenderResults, "listen">;
+  readonly #contents: ReaderOptions["contents"];
+  readonly #feed: ReaderOptions["feed"];
+  readonly #results: ReaderOptions["results"];
 
-  constructor(store: Store, feed: Pick<Feed, "follow">, results: Pick<SenderResults, "listen">) {
+  constructor({ store, contents, feed, results }: ReaderOptions) {
     this.#store = store;
+    this.#contents = contents;
     this.#feed = feed;
     this.#results = results;
   }
@@ -84,12 +94,12 @@ export class Reader {
 
   /** One mail; `null` when it is absent, foreign or outside the key's scope. */
   view({ userId, mailboxIds }: Access, id: number): Promise<MailView | null> {
-    return viewMail(this.#store, { userId, id, mailboxIds });
+    return viewMail(this.#contents, { userId, id, mailboxIds });
   }
 
   async #page(request: ListRequest, filters: readonly MailFilter[]): Promise<MailRecord[]> {
     const { since, before, dmarc } = request;
-    const page = await this.#store.listMails({
+    const page = await this.#contents.list({
       userId: request.access.userId,
       filters,
       order: since === undefined ? "newest" : "oldest",

@@ -3,8 +3,8 @@ import type { Address } from "../address.ts";
 import { parseAddress } from "../address.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Envelope, Origin } from "../origin.ts";
-import { countReceived, type MailParser } from "../mime/mime.ts";
-import type { Mailbox, NewMailRecipient, Route, Store } from "../store/store.ts";
+import { countReceived, outlineMail, type MailOutline, type MailParser } from "../mime/mime.ts";
+import { maxUnparsedBytes, type Mailbox, type NewMailRecipient, type Route, type Store } from "../store/store.ts";
 import type { Admission } from "./admission.ts";
 import type { DiskSpace } from "./disk-space.ts";
 import type { Feed } from "./feed.ts";
@@ -31,7 +31,7 @@ export type ReceiveResult =
 
 export interface ReceiverOptions {
   store: Store;
-  feed: Pick<Feed, "announce">;
+  feed: Pick<Feed, "announce" | "isFollowed">;
   parser: MailParser;
   metrics: Metrics;
   /** Left out where nobody watches the disk. */
@@ -129,7 +129,7 @@ export class Receiver {
     recipients: readonly ReceiverRecipient[];
     raw: Buffer<ArrayBuffer>;
   }): Promise<ReceiveResult> {
-    const { store, feed, parser, metrics, maxReceived, senders } = this.#options;
+    const { store, feed, metrics, maxReceived, senders } = this.#options;
     const startedMs = performance.now();
     const receivedAtMs = Date.now();
     const sizeBytes = mail.raw.byteLength;
@@ -137,8 +137,8 @@ export class Receiver {
     if (countReceived(mail.raw) > maxReceived) return { kind: "looping" };
     // Begun before the store owns the bytes, and awaited only where a recipient's domain wants to know before the 250.
     const begun = senders?.results.begin(mail.envelope, mail.raw) ?? null;
-    const parsed = parser.summarize(mail.raw);
-    const summary = parsed instanceof Promise ? await parsed : parsed;
+    const read = this.#read(mail.raw, mail.recipients);
+    const summary = read instanceof Promise ? await read : read;
     const mailFrom = summary.from === "" ? mail.envelope.from : summary.from;
     const check = begun === null ? null : (senders?.results.about(mailFrom, begun) ?? null);
     if (check !== null && (await senders?.results.refuses(mail.recipients, check))) return { kind: "dmarc" };
@@ -166,6 +166,13 @@ export class Receiver {
     metrics.receivedBytes.inc(sizeBytes);
     metrics.receiveSeconds.observe((performance.now() - startedMs) / 1000);
     return { kind: "stored", receipt: randomUUID(), gone: gone.map(keyOf) };
+  }
+
+  /** Content is read when it is asked for, unless somebody waits for the mail, or it is so large that reading it is never quick. */
+  #read(raw: Buffer<ArrayBuffer>, recipients: readonly ReceiverRecipient[]): MailOutline | Promise<MailOutline> {
+    const { feed, parser } = this.#options;
+    const isAwaited = recipients.some(({ userId }) => feed.isFollowed(userId));
+    return isAwaited || raw.byteLength > maxUnparsedBytes ? parser.summarize(raw) : outlineMail(raw);
   }
 
   /** Mails that were received in this turn of the event loop go to the store's thread now, and not at its end. */

@@ -1,4 +1,4 @@
-import { decodeCharset, isPlainUtf8 } from "./charset.ts";
+import { decodeCharset, isPlainUtf8, isUsualUtf8 } from "./charset.ts";
 import { mimeLimits, type Defect } from "./defect.ts";
 import { htmlToText } from "./html-text.ts";
 import type { Part } from "./part.ts";
@@ -33,11 +33,17 @@ function decodeBody(raw: Buffer, part: Part, bodyEnd: number, defects: Set<Defec
   return decodeCharset(bytes, part.charset, defects);
 }
 
+/** Bytes of a mail whose UTF-8 is a text, with CRLF, LF or CR for each line end. */
+export interface TextPlace {
+  readonly start: number;
+  readonly end: number;
+}
+
 /** A text, and where it stands in its mail. */
 export interface PlacedText {
   readonly text: string;
-  /** Their UTF-8 is the text, with CRLF or LF for each line end. `null`: something had to be decoded, joined or replaced. */
-  readonly place: { readonly start: number; readonly end: number } | null;
+  /** `null`: something had to be decoded, joined or replaced. */
+  readonly place: TextPlace | null;
 }
 
 /**
@@ -54,13 +60,34 @@ export function readPartText(raw: Buffer, part: Part, defects: Set<Defect>): Pla
   const decoded = decodeCharset(bytes, part.charset, defects);
   // Half the cost of `replaceAll` (measured).
   const lines = decoded.replace(/\r\n/g, "\n");
-  const isClean = !lines.includes("\r") && !lines.includes("\u0000");
+  const hasNul = lines.includes("\u0000");
+  const isClean = !hasNul && !lines.includes("\r");
   const normal = isClean ? lines : lines.replaceAll("\r", "\n").replaceAll("\u0000", "\ufffd");
   if (part.flowed) return { text: libmime().decodeFlowed(normal, part.delSp).trimEnd(), place: null };
-  const isVerbatim = isClean && isIdentity(part.encoding) && isPlainUtf8(bytes, part.charset);
+  const isVerbatim = !hasNul && isIdentity(part.encoding) && isPlainUtf8(bytes, part.charset);
   const start = part.bodyStart;
   const place = isVerbatim ? { start, end: start + Buffer.byteLength(decoded.trimEnd()) } : null;
   return { text: normal.trimEnd(), place };
+}
+
+/**
+ * Where {@link readPartText} would find the text of a part, without making it; `null` where it would find none, or it costs more to
+ * know. A part of which this answers a place has no defect in its body.
+ */
+export function placeOfText(raw: Buffer, part: Part): TextPlace | null {
+  if (part.type === "text/html" || part.flowed || !isIdentity(part.encoding)) return null;
+  const { bodyStart: start, bodyEnd } = part;
+  const bytes = raw.subarray(start, bodyEnd);
+  if (bytes.length > mimeLimits.contentChars || bytes.includes(0) || !isUsualUtf8(bytes, part.charset)) return null;
+  let end = bodyEnd;
+  while (end > start && isAsciiSpace(raw[end - 1]!)) end--;
+  // A character has four octets at the most; what is before the last one may be broken here.
+  const endsPlainly = end === start || raw[end - 1]! < 0x80 || !/\s$/.test(raw.toString("utf8", end - 4, end));
+  return endsPlainly ? { start, end } : null;
+}
+
+function isAsciiSpace(byte: number): boolean {
+  return byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
 }
 
 /**

@@ -40,6 +40,13 @@ export function isPlainUtf8(bytes: Buffer, charset: string | null): boolean {
   return likeUtf8.test(label) && isUtf8(bytes) && !bytes.subarray(0, mark.length).equals(mark);
 }
 
+const usualCharset = /^(?:utf-?8|us-ascii|ascii|iso-8859-1)$/;
+
+/** The same, and nothing is wrong with the charset; false also for what would have to be looked up. */
+export function isUsualUtf8(bytes: Buffer, charset: string | null): boolean {
+  return usualCharset.test(charset?.toLowerCase() ?? "us-ascii") && isPlainUtf8(bytes, charset);
+}
+
 function isKnown(label: string): boolean {
   return (
     label === "us-ascii" ||

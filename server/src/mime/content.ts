@@ -1,5 +1,5 @@
 import { isInline, isMultipart } from "./body-parts.ts";
-import { readPartText, type PlacedText } from "./body-text.ts";
+import { placeOfText, readPartText, type PlacedText, type TextPlace } from "./body-text.ts";
 import type { Defect } from "./defect.ts";
 import type { Part } from "./part.ts";
 
@@ -26,6 +26,11 @@ export function readContent(raw: Buffer, root: Part, defects: Set<Defect>, maxBy
   };
   const text = readMultipart(root, reader, false);
   return bytesLeft < 0 ? null : { text, place: null };
+}
+
+/** Where {@link readContent} would find the text of a mail of one part, see {@link placeOfText}. */
+export function placeOfContent(raw: Buffer, root: Part): TextPlace | null {
+  return isReadable(root) ? placeOfText(raw, root) : null;
 }
 
 type LeafReader = (part: Part) => string;

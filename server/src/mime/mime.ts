@@ -6,4 +6,4 @@ export { fieldAddresses, fieldName, fieldText, indexMail, type MailIndex } from 
 export type { MailAddress } from "./address-list.ts";
 export type { Part } from "./part.ts";
 export { MailParser } from "./parser.ts";
-export { summarizeMail, type MailSummary } from "./summary.ts";
+export { outlineMail, summarizeMail, type MailOutline, type MailSummary } from "./summary.ts";

@@ -1,9 +1,10 @@
 import { fixedBytes } from "../freed-bytes.ts";
 import { firstAddress } from "./address-list.ts";
-import { readContent } from "./content.ts";
+import { placeOfContent, readContent } from "./content.ts";
 import { mimeLimits, type Defect } from "./defect.ts";
 import { findField, scanHeader, type HeaderField } from "./header.ts";
 import { rawValue, readableText } from "./header-text.ts";
+import { readPart } from "./part.ts";
 import { indexFewParts } from "./part-index.ts";
 
 /** What the lists and the feed show of a mail. All strings are well-formed. */
@@ -15,7 +16,7 @@ export interface MailSummary {
   /** The text of the mail as a person would read it, line ends `\n`, no white space at the end; see `mimeLimits.contentChars`. */
   readonly content: string;
   /**
-   * The bytes of the mail whose UTF-8 is the content, with CRLF or LF for each line end; `null` where something had to be decoded,
+   * The bytes of the mail whose UTF-8 is the content, with CRLF, LF or CR for each line end; `null` where something had to be decoded,
    * joined, replaced or cut for it.
    */
   readonly contentAt: { readonly start: number; readonly end: number } | null;
@@ -23,6 +24,14 @@ export interface MailSummary {
   readonly defects: readonly Defect[];
 }
 
+/** A summary of which nobody has read the content. */
+export interface MailOutline extends Omit<MailSummary, "content"> {
+  /** `null`: it stands at {@link contentAt}, or is for {@link summarizeMail} to read, together with all defects. */
+  readonly content: string | null;
+}
+
+/** The content of a mail of this size is read at once: that costs less than to come back for it. */
+const quickBytes = 8 * 1024;
 /** Octets of the From header that are looked at for the first address; a longer list only costs time. */
 const fromBytes = 2048;
 /** Octets of the Subject header that are read. */
@@ -55,6 +64,28 @@ export function summarizeWithin(raw: Uint8Array, maxBytes: number): MailSummary 
     return { ...head, content, contentAt, defects: [...defects] };
   } catch {
     return summarizeHeader(raw, "parse_failed");
+  }
+}
+
+/**
+ * Reads the header of a mail and leaves its content alone: where that stands in the mail as it is, it is found, and where it would have
+ * to be decoded, it is not read, unless the mail is small. Never throws; costs as much as the header, and 0.1 ns for each octet of
+ * plain text.
+ */
+export function outlineMail(raw: Uint8Array): MailOutline {
+  const bytes = asBuffer(raw);
+  const defects = new Set<Defect>();
+  try {
+    const block = scanHeader(bytes, 0, null, defects);
+    const { part } = readPart(bytes, 0, block, { fallbackType: "text/plain", defects });
+    const isText = part.type.startsWith("text/");
+    if (!isText && bytes.length <= quickBytes) return summarizeMail(raw);
+    const head = summarizeFields(bytes, part.fields, defects);
+    const contentAt = isText ? placeOfContent(bytes, part) : null;
+    const read = contentAt === null && bytes.length <= quickBytes ? readContent(bytes, part, defects, Infinity) : null;
+    return { ...head, content: read?.text ?? null, contentAt, defects: [...defects] };
+  } catch {
+    return { ...summarizeHeader(raw, "parse_failed"), content: null };
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Origin } from "../origin.ts";
+import type { CommittedMail, ListedMail, MailDetails, NewMail, ReadContent, StoredMail } from "./mail-records.ts";
 import type {
   DmarcPolicy,
   NewSenderRule,
@@ -9,6 +9,18 @@ import type {
 } from "./sender-records.ts";
 
 // Other rooms see one face.
+export { maxUnparsedBytes } from "./mail-records.ts";
+export type {
+  CommittedMail,
+  ContentPlace,
+  ListedMail,
+  MailDetails,
+  MailRecord,
+  NewMail,
+  NewMailRecipient,
+  ReadContent,
+  StoredMail,
+} from "./mail-records.ts";
 export { maxSenderRules } from "./sender-records.ts";
 export type {
   DmarcPolicy,
@@ -54,7 +66,7 @@ export interface Store extends AsyncDisposable {
   findKey(hash: Uint8Array, nowMs: number): ApiKey | null | Promise<ApiKey | null>;
 
   /** Mails of one user, ordered by id; see {@link MailQuery}. Answers at once if it can. */
-  listMails(query: MailQuery): MailRecord[] | Promise<MailRecord[]>;
+  listMails(query: MailQuery): ListedMail[] | Promise<ListedMail[]>;
   /** One mail with its raw bytes; `null` when absent, foreign, or outside `mailboxIds`. */
   readMail(key: {
     userId: number;
@@ -64,6 +76,11 @@ export interface Store extends AsyncDisposable {
   }): Promise<StoredMail | null>;
   /** One mail without its raw bytes, with what was found out about its sender; `null` as for {@link readMail}. */
   describeMail(key: Parameters<Store["readMail"]>[0]): Promise<MailDetails | null>;
+  /**
+   * Keeps the content of mails that were committed without it, for all their recipients. Mails that are gone are left out, and
+   * those whose content is known already.
+   */
+  recordContents(contents: readonly ReadContent[]): Promise<void>;
   /**
    * Keeps what was found out about the senders of mails, once they are committed; a second result replaces the first.
    * Mails that are gone are left out. It goes when the mail goes.
@@ -164,48 +181,6 @@ export interface Page {
   limit: number;
 }
 
-/** One mail on its way in. The store owns `raw` from the call on: the caller must not touch its bytes again. */
-export interface NewMail {
-  /** Bytes as received. Large ones span their whole ArrayBuffer, so that an engine can hand it to a thread without a copy. */
-  raw: Uint8Array<ArrayBuffer>;
-  /** Envelope sender; empty for the null reverse-path. */
-  envelopeFrom: string;
-  /** Address of the From header, or the envelope sender where there is none. */
-  mailFrom: string;
-  subject: string;
-  /** The text part, or the HTML part turned into text. */
-  content: string;
-  /** Where that stands in `raw`, so that an engine may store it once; left out or `null` where it does not, or nobody knows. */
-  contentAt?: ContentPlace | null;
-  receivedAtMs: number;
-  /** Named parse defects, for the reader's information. */
-  defects: readonly string[];
-  /** `null`: a program of this machine handed it over. */
-  origin: Origin | null;
-  /** At least one; no two with the same `mailboxId` and `mailTo`. */
-  recipients: readonly NewMailRecipient[];
-}
-
-/** The UTF-8 of these bytes of a mail is its content, with CRLF or LF for each line end. */
-export interface ContentPlace {
-  readonly start: number;
-  readonly end: number;
-}
-
-export interface NewMailRecipient {
-  userId: number;
-  mailboxId: number;
-  /** Canonical envelope recipient, tag included. */
-  mailTo: string;
-}
-
-export interface CommittedMail {
-  /** In the order of `recipients`; ids of one user increase in commit order. */
-  delivered: readonly { userId: number; mailboxId: number; mailTo: string; id: number }[];
-  /** Recipients whose mailbox was deleted between RCPT and the commit. All recipients here: nothing was stored. */
-  gone: readonly NewMailRecipient[];
-}
-
 export interface RouteAddress {
   /** Canonical address as given. */
   text: string;
@@ -237,35 +212,12 @@ export interface MailQuery {
   dmarc?: string | undefined;
   order: "oldest" | "newest";
   limit: number;
-  /** The page ends early once subjects and contents reach this many characters; one mail is always given. */
+  /**
+   * The page ends early once subjects and contents reach this many characters, for which the bytes of a mail count whose content is
+   * not known; one mail is always given.
+   */
   maxChars: number;
   nowMs: number;
-}
-
-export interface MailRecord {
-  /** Set where this very object is given out again when the mail is asked for again, so that what is made of it may be kept with it. */
-  isKept?: true;
-  id: number;
-  mailboxId: number;
-  mailFrom: string;
-  mailTo: string;
-  subject: string;
-  content: string;
-  receivedAtMs: number;
-}
-
-export interface StoredMail extends MailRecord {
-  envelopeFrom: string;
-  defects: string[];
-  raw: Uint8Array;
-}
-
-export interface MailDetails extends Omit<StoredMail, "raw"> {
-  /** Bytes of the raw mail. */
-  sizeBytes: number;
-  origin: Origin | null;
-  /** `null`: nothing was recorded. */
-  sender: { marked: boolean; findings: string } | null;
 }
 
 export interface User {

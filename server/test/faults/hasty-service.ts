@@ -6,7 +6,6 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { smtpLimits } from "../../src/cli/service.ts";
 import { loadConfig } from "../../src/config.ts";
-import { Feed } from "../../src/mail/feed.ts";
 import { Receiver } from "../../src/mail/receive.ts";
 import { Metrics } from "../../src/metrics.ts";
 import { MailParser } from "../../src/mime/mime.ts";
@@ -22,7 +21,7 @@ const metrics = new Metrics();
 const store = await openStore(config.data_dir);
 const receiver = new Receiver({
   store,
-  feed: new Feed({ store, log, metrics, maxFollowers: 1, maxFollowersPerUser: 1 }),
+  feed: { announce: () => undefined, isFollowed: () => false },
   parser: new MailParser({}),
   metrics,
   domain: config.domain,

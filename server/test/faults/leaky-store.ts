@@ -1,4 +1,4 @@
-import type { MailQuery, MailRecord, Store } from "../../src/store/store.ts";
+import type { ListedMail, MailQuery, Store } from "../../src/store/store.ts";
 
 /** Ways to forget whose data it is, each of which the isolation tests must notice. */
 export type Leak = "lists" | "details" | "routes" | "deletes" | "mailboxes";
@@ -37,7 +37,7 @@ export function leakyStore(store: Store, leak: Leak, intruderId: () => number): 
   });
 }
 
-async function listEverybodysMails(store: Store, query: MailQuery): Promise<MailRecord[]> {
+async function listEverybodysMails(store: Store, query: MailQuery): Promise<ListedMail[]> {
   const users = await store.listUsers({ afterId: 0, limit: 100 });
   const lists = await Promise.all(
     users.map(async ({ id }) => await store.listMails({ ...query, userId: id, filters: null })),

@@ -3,6 +3,7 @@ import { HttpServer, type HttpOptions, type HttpsOptions } from "../../src/http/
 import { createLog } from "../../src/log.ts";
 import { AccessControl } from "../../src/mail/access.ts";
 import { Receiver, type ReceiverOptions } from "../../src/mail/receive.ts";
+import { Contents } from "../../src/mail/contents.ts";
 import { Feed } from "../../src/mail/feed.ts";
 import { makeKey, storeKey, type KeyGrant } from "../../src/mail/keys.ts";
 import { Mailboxes } from "../../src/mail/mailboxes.ts";
@@ -59,6 +60,7 @@ export class House implements AsyncDisposable {
   readonly http: HttpServer;
   /** Every line that was logged, at all levels. */
   readonly lines: string[];
+  readonly receiver: Receiver;
   readonly #parts: AsyncDisposableStack;
 
   static async open(options: HouseOptions = {}): Promise<House> {
@@ -76,7 +78,9 @@ export class House implements AsyncDisposable {
     }
     const metrics = new Metrics();
     const maxFollowersPerUser = options.maxFollowersPerUser ?? 1000;
-    const feed = parts.use(new Feed({ store, log, metrics, maxFollowers: 10_000, maxFollowersPerUser }));
+    const parser = parts.use(new MailParser({}));
+    const contents = parts.use(new Contents({ store, parser }));
+    const feed = parts.use(new Feed({ store, contents, log, metrics, maxFollowers: 10_000, maxFollowersPerUser }));
     const policies = parts.use(await SenderPolicies.open(store, log));
     // Results are put into it by tests; nothing is ever checked here.
     const desk = { check: () => null };
@@ -84,7 +88,7 @@ export class House implements AsyncDisposable {
     const receiver = new Receiver({
       store,
       feed,
-      parser: parts.use(new MailParser({})),
+      parser,
       metrics,
       domain,
       quotaBytes: options.quotaBytes ?? 0,
@@ -96,7 +100,7 @@ export class House implements AsyncDisposable {
         port: 0,
         maxBodyBytes: options.maxBodyBytes ?? 64 * 1024,
         access: new AccessControl(store),
-        reader: new Reader(store, feed, results),
+        reader: new Reader({ store, contents, feed, results }),
         mailboxes: mailboxesOf(store, feed, options.tempMaxMailboxes ?? 0),
         feed,
         formatTime: options.formatTime ?? timeFormatter("UTC"),
@@ -114,11 +118,13 @@ export class House implements AsyncDisposable {
         ...(options.https === undefined ? {} : { https: { host: "127.0.0.1", port: 0, ...options.https } }),
       }),
     );
-    return new House({ store, feed, results, metrics, http, lines, parts: parts.move() });
+    return new House({ store, feed, results, metrics, http, lines, receiver, parts: parts.move() });
   }
 
   private constructor(
-    made: Pick<House, "store" | "feed" | "results" | "metrics" | "http" | "lines"> & { parts: AsyncDisposableStack },
+    made: Pick<House, "store" | "feed" | "results" | "metrics" | "http" | "lines" | "receiver"> & {
+      parts: AsyncDisposableStack;
+    },
   ) {
     this.store = made.store;
     this.feed = made.feed;
@@ -126,6 +132,7 @@ export class House implements AsyncDisposable {
     this.metrics = made.metrics;
     this.http = made.http;
     this.lines = made.lines;
+    this.receiver = made.receiver;
     this.#parts = made.parts;
   }
 

@@ -2,7 +2,7 @@ import type {
   Mailbox,
   MailFilter,
   MailQuery,
-  MailRecord,
+  ListedMail,
   NewMail,
   NewMailbox,
   Store,
@@ -87,7 +87,7 @@ export class StoreScene implements AsyncDisposable {
     return committed.delivered[0]?.id ?? 0;
   }
 
-  async list(user: User, more: Partial<MailQuery> = {}): Promise<MailRecord[]> {
+  async list(user: User, more: Partial<MailQuery> = {}): Promise<ListedMail[]> {
     return await this.store.listMails({
       userId: user.id,
       filters: null,

@@ -1,4 +1,5 @@
 import { describe } from "node:test";
+import { contentTests } from "./store-suite-contents.ts";
 import { directoryTests } from "./store-suite-directory.ts";
 import { intakeTests } from "./store-suite-intake.ts";
 import { listTests } from "./store-suite-lists.ts";
@@ -11,6 +12,7 @@ export function storeSuite(engine: StoreEngine): void {
   describe(`the store contract, kept by ${engine.name}`, () => {
     directoryTests(engine);
     intakeTests(engine);
+    contentTests(engine);
     listTests(engine);
     removalTests(engine);
     senderTests(engine);

@@ -5,7 +5,7 @@ const maxRawBytes = 256 * 1024;
 /** A list reads all of a mail to show its content: what else is in it may be so much, or as much as the content. */
 const maxOtherBytes = 8 * 1024;
 
-/** Where to find the content of a mail in its raw bytes, if it is not to be stored a second time. */
+/** Where to find the content of a mail in its raw bytes, if it is not to be stored a second time. Where content is not known it may be there or nowhere. */
 export function placeInRaw({ raw, contentAt }: Pick<NewMail, "raw" | "contentAt">): ContentPlace | null {
   if (contentAt === undefined || contentAt === null || raw.length > maxRawBytes) return null;
   const bytes = contentAt.end - contentAt.start;
@@ -13,13 +13,16 @@ export function placeInRaw({ raw, contentAt }: Pick<NewMail, "raw" | "contentAt"
 }
 
 /**
- * SQL of two columns that {@link contentOf} makes the content of a message of: the text, and not `NULL` when that is a part of raw.
- * Both are `NULL` where there is no message.
+ * SQL of three columns that say the content of a message: its text, whether that is a part of raw (then not `NULL`), for
+ * {@link contentOf}, and where the content has not been read the raw bytes to read it from.
  */
 export const contentColumns = `CASE WHEN g.content_start IS NULL THEN g.content
-  ELSE CAST(substr(g.raw, g.content_start + 1, g.content_end - g.content_start) AS TEXT) END AS content, g.content_start`;
+  ELSE CAST(substr(g.raw, g.content_start + 1, g.content_end - g.content_start) AS TEXT) END AS content, g.content_start,
+  CASE WHEN g.unparsed IS NOT NULL THEN (SELECT bytes FROM raw WHERE message_id = g.id) END AS unparsed`;
 
 /** The content of a message, from its {@link contentColumns}. */
 export function contentOf(content: string, contentStart: number | null): string {
-  return contentStart === null ? content : content.replace(/\r\n/g, "\n");
+  if (contentStart === null) return content;
+  const lines = content.replace(/\r\n/g, "\n");
+  return lines.includes("\r") ? lines.replaceAll("\r", "\n") : lines;
 }

@@ -1,4 +1,4 @@
-import type { NewMail, NewMailRecipient } from "../store.ts";
+import type { NewMail, NewMailRecipient, ReadContent } from "../store.ts";
 import type { Connection } from "./connection.ts";
 import { placeInRaw } from "./content-in-raw.ts";
 import { insertRaw } from "./raw-bytes.ts";
@@ -104,19 +104,38 @@ function insertMessage(connection: Connection, mail: NewMail): number {
   const place = placeInRaw(mail);
   const messageId = connection.insert(
     `INSERT INTO message (subject, mail_from, envelope_from, content, defects, client_ip, client_helo, transmission, raw,
-     content_start, content_end) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+     content_start, content_end, unparsed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     mail.subject,
     mail.mailFrom,
     mail.envelopeFrom,
-    place === null ? mail.content : "",
-    mail.defects.length === 0 ? "[]" : JSON.stringify(mail.defects),
+    (place === null ? mail.content : null) ?? "",
+    defectsText(mail.defects),
     mail.origin?.ip ?? null,
     mail.origin?.helo ?? null,
     mail.origin?.transmission ?? null,
     place === null ? null : mail.raw,
     place === null ? null : place.start,
     place === null ? null : place.end,
+    place === null && mail.content === null ? 1 : null,
   );
   if (place === null) insertRaw(connection, messageId, mail.raw);
   return messageId;
+}
+
+/** Store.recordContents. */
+export function recordContents(connection: Connection, contents: readonly ReadContent[]): void {
+  for (const { userId, id, content, defects } of contents) {
+    connection.change(
+      `UPDATE message SET content = ?, defects = ?, unparsed = NULL
+       WHERE id = (SELECT message_id FROM mail WHERE user_id = ? AND id = ?) AND unparsed = 1`,
+      content,
+      defectsText(defects),
+      userId,
+      id,
+    );
+  }
+}
+
+function defectsText(defects: readonly string[]): string {
+  return defects.length === 0 ? "[]" : JSON.stringify(defects);
 }

@@ -1,5 +1,5 @@
 import type { Origin } from "../../origin.ts";
-import type { MailDetails, MailFilter, MailQuery, MailRecord, StoredMail } from "../store.ts";
+import type { ListedMail, MailDetails, MailFilter, MailQuery, MailRecord, StoredMail } from "../store.ts";
 import { boundLimit, type Connection } from "./connection.ts";
 import { contentColumns, contentOf } from "./content-in-raw.ts";
 import type { MailMemory } from "./mail-memory.ts";
@@ -25,6 +25,7 @@ interface RecordRow {
   subject: string;
   content: string;
   content_start: number | null;
+  unparsed: Uint8Array | null;
   received_at: number;
 }
 
@@ -38,14 +39,14 @@ interface Reading {
  * Store.listMails. Reads one moment, so that a mail committed meanwhile can never be skipped by the next page. Mails of
  * other lists that are in memory are not read again.
  */
-export function listMails(reading: Reading, query: MailQuery): MailRecord[] {
+export function listMails(reading: Reading, query: MailQuery): ListedMail[] {
   return reading.connection.snapshot(() => {
-    const page: MailRecord[] = [];
+    const page: ListedMail[] = [];
     if (query.limit < 1) return page;
     let chars = 0;
     for (const mail of matching(reading, query)) {
       page.push(mail);
-      chars += mail.subject.length + mail.content.length;
+      chars += mail.subject.length + (mail.content === null ? mail.raw : mail.content).length;
       if (page.length >= query.limit || chars >= query.maxChars) break;
     }
     return page;
@@ -122,7 +123,7 @@ export function describeMail(connection: Connection, key: MailKey): MailDetails 
   };
 }
 
-function matching(reading: Reading, query: MailQuery): Iterable<MailRecord> {
+function matching(reading: Reading, query: MailQuery): Iterable<ListedMail> {
   const { filters } = query;
   // Only the index of results knows them: a walk along the mails would step over everything else.
   if (query.dmarc !== undefined) return mergeFilters(reading, query, filters ?? allMailboxes(reading, query));
@@ -134,7 +135,7 @@ function matching(reading: Reading, query: MailQuery): Iterable<MailRecord> {
 }
 
 /** All of a user's visible mails by id: from memory where the whole page is there, as for many who come back at once. */
-function scanUser(reading: Reading, query: MailQuery): Iterable<MailRecord> {
+function scanUser(reading: Reading, query: MailQuery): Iterable<ListedMail> {
   return knownPage(reading, query) ?? walkUser(reading, query);
 }
 
@@ -161,9 +162,9 @@ function userIdsOf(direction: string): string {
 }
 
 /** The same, each mail read, along the primary key. */
-function* walkUser(reading: Reading, query: MailQuery): Iterable<MailRecord> {
+function* walkUser(reading: Reading, query: MailQuery): Iterable<ListedMail> {
   const direction = query.order === "newest" ? "DESC" : "ASC";
-  const rows = reading.connection.iterate<RecordRow | (RecordRow & { content: null })>(
+  const rows = reading.connection.iterate<RecordRow | (RecordRow & { mail_from: null })>(
     `SELECT ${recordColumns} FROM mail m
      LEFT JOIN alias a ON a.id = m.mailbox_id AND a.user_id = m.user_id AND ${mailboxIsLive}
      LEFT JOIN message g ON g.id = m.message_id AND a.id IS NOT NULL
@@ -177,13 +178,11 @@ function* walkUser(reading: Reading, query: MailQuery): Iterable<MailRecord> {
   let lastId = 0;
   for (const row of rows) {
     lastId = row.id;
-    if (row.content === null) {
+    if (row.mail_from === null) {
       if (++hidden > maxHiddenRows) break;
       continue;
     }
-    const mail = recordOf(row);
-    reading.memory.note(query.userId, mail);
-    yield mail;
+    yield noted(reading, query, recordOf(row));
   }
   if (hidden <= maxHiddenRows) return;
   const rest = query.order === "newest" ? { ...query, beforeId: lastId } : { ...query, afterId: lastId };
@@ -191,7 +190,7 @@ function* walkUser(reading: Reading, query: MailQuery): Iterable<MailRecord> {
 }
 
 /** Mails that match one filter, along its index: by far the most frequent list. */
-function scanFilter(reading: Reading, query: MailQuery, filter: MailFilter): Iterable<MailRecord> {
+function scanFilter(reading: Reading, query: MailQuery, filter: MailFilter): Iterable<ListedMail> {
   const { connection, memory } = reading;
   const { userId, afterId: after = 0, beforeId: before = Number.MAX_SAFE_INTEGER, limit } = query;
   // Looked up first: a mailbox that is not live must not be walked through.
@@ -209,7 +208,7 @@ function* readMissing(
   reading: Reading,
   query: MailQuery,
   { ids, known }: { ids: readonly number[]; known: readonly (MailRecord | undefined)[] },
-): Iterable<MailRecord> {
+): Iterable<ListedMail> {
   for (const [index, id] of ids.entries()) {
     const mail = known[index] ?? readRecord(reading, query, id);
     if (mail !== undefined) yield mail;
@@ -218,10 +217,10 @@ function* readMissing(
 
 /** The same, each mail read: half the cost of looking each one up. */
 function* readRange(
-  { connection, memory }: Reading,
+  reading: Reading,
   query: MailQuery,
   { filter, address }: { filter: MailFilter; address: string },
-): Iterable<MailRecord> {
+): Iterable<ListedMail> {
   const { userId, order, limit } = query;
   const { mailboxId, mailTo: only } = filter;
   const sql = rangeSql[only === null ? "mailbox" : "address"][order];
@@ -229,14 +228,13 @@ function* readRange(
   let { afterId = 0, beforeId = Number.MAX_SAFE_INTEGER } = query;
   for (let left = limit; left > 0; left -= readMails) {
     const count = Math.min(left, readMails);
-    const rows = connection.values<RangeRow>(sql, userId, mailboxId, afterId, beforeId, ...names, count);
-    for (const [id, mailFrom, mailTo, subject, text, contentStart, receivedAtMs] of rows) {
+    const rows = reading.connection.values<RangeRow>(sql, userId, mailboxId, afterId, beforeId, ...names, count);
+    for (const [id, mailFrom, mailTo, subject, text, contentStart, raw, receivedAtMs] of rows) {
       const content = contentOf(text, contentStart);
-      const mail: MailRecord = { id, mailboxId, mailFrom, mailTo: mailTo ?? address, subject, content, receivedAtMs };
-      memory.note(userId, mail);
+      const mail = { id, mailboxId, mailFrom, mailTo: mailTo ?? address, subject, content, receivedAtMs };
       if (order === "newest") beforeId = id;
       else afterId = id;
-      yield mail;
+      yield noted(reading, query, raw === null ? mail : { ...mail, content: null, raw });
     }
     if (rows.length < count) return;
   }
@@ -249,6 +247,7 @@ type RangeRow = [
   subject: string,
   text: string,
   contentStart: number | null,
+  unparsed: Uint8Array<ArrayBuffer> | null,
   receivedAt: number,
 ];
 
@@ -271,7 +270,7 @@ function rangeOf(index: string, condition: string, direction: string): string {
 }
 
 /** Mails that match any of the filters, by id: one index range for each, merged as far as somebody reads on. */
-function* mergeFilters(reading: Reading, query: MailQuery, filters: readonly MailFilter[]): Iterable<MailRecord> {
+function* mergeFilters(reading: Reading, query: MailQuery, filters: readonly MailFilter[]): Iterable<ListedMail> {
   const live = filters.filter((filter) => liveAddress(reading, query, filter.mailboxId) !== undefined);
   for (const id of new MergedIds(reading.connection, query, live)) {
     const mail = reading.memory.get(query.userId, id) ?? readRecord(reading, query, id);
@@ -279,17 +278,19 @@ function* mergeFilters(reading: Reading, query: MailQuery, filters: readonly Mai
   }
 }
 
-function readRecord({ connection, memory }: Reading, query: MailQuery, id: number): MailRecord | undefined {
-  const row = connection.get<RecordRow>(
+function readRecord(reading: Reading, query: MailQuery, id: number): ListedMail | undefined {
+  const row = reading.connection.get<RecordRow>(
     `SELECT ${recordColumns} FROM mail m CROSS JOIN alias a ON a.id = m.mailbox_id AND a.user_id = m.user_id
      CROSS JOIN message g ON g.id = m.message_id WHERE m.user_id = ? AND m.id = ? AND ${mailboxIsLive}`,
     query.userId,
     id,
     query.nowMs,
   );
-  if (row === undefined) return undefined;
-  const mail = recordOf(row);
-  memory.note(query.userId, mail);
+  return row === undefined ? undefined : noted(reading, query, recordOf(row));
+}
+
+function noted({ memory }: Reading, { userId }: MailQuery, mail: ListedMail): ListedMail {
+  if (mail.content !== null) memory.note(userId, mail);
   return mail;
 }
 
@@ -304,8 +305,8 @@ function allMailboxes({ connection }: Reading, query: MailQuery): MailFilter[] {
   return connection.all<{ id: number }>(sql, query.userId).map(({ id }) => ({ mailboxId: id, mailTo: null }));
 }
 
-function recordOf(row: RecordRow): MailRecord {
-  return {
+function recordOf(row: RecordRow): ListedMail {
+  const mail = {
     id: row.id,
     mailboxId: row.mailbox_id,
     mailFrom: row.mail_from,
@@ -314,4 +315,5 @@ function recordOf(row: RecordRow): MailRecord {
     content: contentOf(row.content, row.content_start),
     receivedAtMs: row.received_at,
   };
+  return row.unparsed === null ? mail : { ...mail, content: null, raw: row.unparsed };
 }

@@ -1,6 +1,7 @@
 import type { Connection } from "./connection.ts";
 import { createDomain, removeDomain, updateDomain } from "./domain-changes.ts";
 import { createKey, revokeKey } from "./key-changes.ts";
+import { recordContents } from "./mail-changes.ts";
 import { purge, trimMails } from "./mail-removal.ts";
 import { createMailbox, deleteMailbox, expireMailboxes } from "./mailbox-changes.ts";
 import { readSynchronous } from "./schema.ts";
@@ -18,6 +19,7 @@ export const operations = {
   createDomain,
   updateDomain,
   removeDomain,
+  recordContents,
   recordSenders,
   addSenderRule,
   removeSenderRule,

@@ -65,7 +65,7 @@ function isMailRow(row: PackedJobs["rows"][number]): row is MailRow {
 function rowOf(mail: NewMail, raw: MailRow[0]): MailRow {
   const { envelopeFrom, mailFrom, subject, receivedAtMs, defects, origin, recipients } = mail;
   const place = placeInRaw(mail);
-  const content = place === null ? mail.content : "";
+  const content = place === null ? mail.content : null;
   const { start, end } = place ?? nowhere;
   const { ip = null, helo = "", transmission = "" } = origin ?? {};
   const named = defects.length === 0 ? null : defects;

@@ -109,6 +109,10 @@ class SqliteStore implements contract.Store {
     return this.#read((reader) => describeMail(reader, key));
   }
 
+  recordContents(contents: readonly contract.ReadContent[]) {
+    return this.#parts.writer.call("recordContents", contents);
+  }
+
   recordSenders(results: readonly contract.SenderRecord[]) {
     return this.#parts.writer.call("recordSenders", results);
   }

@@ -29,10 +29,10 @@ export type MailRow = readonly [
   envelopeFrom: string,
   mailFrom: string,
   subject: string,
-  /** Empty where it is to be found in raw. */
-  content: string,
+  /** `null` where it is to be found in raw, or to be read from it later. */
+  content: string | null,
   contentStart: number,
-  /** 0: it is not in raw. */
+  /** 0: it is not in raw as it is. */
   contentEnd: number,
   receivedAtMs: number,
   defects: readonly string[] | null,

@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { Refusal } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
-import type { CommittedMail, NewMail, NewMailRecipient } from "../store.ts";
+import { maxUnparsedBytes, type CommittedMail, type NewMail, type NewMailRecipient } from "../store.ts";
 import type { Operations } from "./operations.ts";
 import { packJobs } from "./packed-jobs.ts";
 import type { FromWriter, Job, Outcome, ToWriter, WriterStart } from "./writer-messages.ts";
@@ -64,6 +64,9 @@ export class WriterThread implements AsyncDisposable {
   commit(mail: NewMail): Promise<CommittedMail> {
     // A transferred buffer reads as empty: without this, committing a large mail twice would store an empty one.
     if (mail.raw.buffer.detached) return Promise.reject(new TypeError("the raw bytes of this mail were given away"));
+    if (mail.content === null && mail.raw.length > maxUnparsedBytes) {
+      return Promise.reject(new TypeError("a mail as large as this is stored with its content"));
+    }
     const { recipients } = mail;
     const bytes = mail.raw.length;
     this.#pendingMails++;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { summarizeHeader, summarizeWithin } from "../../../src/mime/summary.ts";
 import { mimeLimits, summarizeMail, type MailSummary } from "../../../src/mime/mime.ts";
 import { assertText, mailSeeds, type Target } from "../target.ts";
+import { checkedOutline } from "../../support/outline-check.ts";
 import { placedContent } from "../../support/placed-content.ts";
 import { mailWords } from "./mail-parts.ts";
 
@@ -16,7 +17,8 @@ function checkSummary({ from, subject, content, defects }: MailSummary, bytes: n
 
 export const mailSummary: Target = {
   name: "mail-summary",
-  promise: "every mail has a summary of well-formed text, bounded and the same each time",
+  promise:
+    "every mail has a summary of well-formed text, bounded and the same each time, and an outline that agrees with it",
   seeds: mailSeeds,
   words: mailWords,
   check(input) {
@@ -31,6 +33,7 @@ export const mailSummary: Target = {
     }
     assert.deepEqual(summarizeWithin(input, 4 * input.length + 64), summary);
     assert.ok([summary.content, null].includes(placedContent(input, summary)), "content stands where it is said to");
+    checkedOutline(input);
     if (input.length < 256) assert.deepEqual(summarizeMail(Buffer.concat([Buffer.of(1), input]).subarray(1)), summary);
   },
 };
