@@ -16,7 +16,7 @@ const domain = "mails.localhost";
 export const catmails: Peer = {
   name: "catmails",
   title: "Cat Mails",
-  settings: "`smtp_max_mails` and `smtp_max_connections_per_ip` raised: one address sends everything",
+  settings: "`smtp_max_mails` and `smtp_max_connections_per_ip` raised: one address sends everything; `log_level=warn`",
   storage: "disk",
   keeps: "Every mail that was acknowledged.",
   isDurable: true,
@@ -42,6 +42,7 @@ async function start({ dir, recipients, tracePath, signal }: PeerStart): Promise
       CATMAILS_SMTP_PORT: String(smtpPort),
       CATMAILS_HTTP_PORT: String(httpPort),
       CATMAILS_BOOTSTRAP_KEY: key,
+      CATMAILS_LOG_LEVEL: "warn",
       CATMAILS_SMTP_MAX_MAILS: "999999999",
       CATMAILS_SMTP_MAX_CONNECTIONS_PER_IP: "1000",
     },
