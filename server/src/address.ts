@@ -21,6 +21,9 @@ const maxDomainBytes = 255;
 
 const atext = /^[a-z0-9!#$%&'*+/=?^_`{|}~\u0080-\u{10ffff}-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~\u0080-\u{10ffff}-]+)*$/iu;
 const domainName = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+// What both of them say about ASCII, in one look.
+const plain =
+  /^[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i;
 const literal = /^\[(?:\d{1,3}(?:\.\d{1,3}){3}|ipv6:[0-9a-f:.]+)\]$/;
 // Control characters and separators can never be told apart in a log, a list or a query string, invisible ones make two
 // addresses look like one, and those that turn the writing direction make an address look like another. Joiners and
@@ -36,22 +39,32 @@ const forbidden =
  * an address (RFC 5321 section 4.1.2 Mailbox, RFC 6531 section 3.3); never throws; linear in the input.
  */
 export function parseAddress(input: string): Address | null {
+  return parsePlain(input) ?? parseAny(input);
+}
+
+/** The short way of nearly every address: ASCII without quotes has nothing to normalize but its case. */
+function parsePlain(input: string): Address | null {
+  if (input.length > maxLocalBytes + 1 + maxDomainBytes || !plain.test(input)) return null;
+  const text = input.toLowerCase();
+  const at = text.indexOf("@");
+  if (at > maxLocalBytes || text.length - at - 1 > maxDomainBytes) return null;
+  return addressOf(text.slice(0, at), text.slice(at + 1), text);
+}
+
+function parseAny(input: string): Address | null {
   if (input.length > 2 * (maxLocalBytes + maxDomainBytes) || forbidden.test(input)) return null;
   const at = input.lastIndexOf("@");
   if (at <= 0) return null;
   const local = parseLocal(input.slice(0, at));
   const domain = parseDomain(input.slice(at + 1));
   if (local === null || domain === null) return null;
+  return addressOf(local, domain, `${quoteLocal(local)}@${domain}`);
+}
+
+function addressOf(local: string, domain: string, text: string): Address {
   const plus = local.indexOf("+");
-  const tagged = plus > 0;
-  const text = `${quoteLocal(local)}@${domain}`;
-  return {
-    text,
-    local,
-    domain,
-    base: tagged ? `${quoteLocal(local.slice(0, plus))}@${domain}` : text,
-    tag: tagged ? local.slice(plus + 1) : null,
-  };
+  if (plus <= 0) return { text, local, domain, base: text, tag: null };
+  return { text, local, domain, base: `${quoteLocal(local.slice(0, plus))}@${domain}`, tag: local.slice(plus + 1) };
 }
 
 /** Canonical form of a domain name or address literal; `null` when it is neither. Never throws. */

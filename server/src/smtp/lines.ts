@@ -1,4 +1,5 @@
 const LF = 0x0a;
+const CR = 0x0d;
 const plain = /^[\x20-\x7e]*$/;
 /** Enough of a line that is too long to see what it was meant to be. */
 const headBytes = 64;
@@ -40,6 +41,21 @@ export class LineReader {
 
   /** Reads one line from `start` on; `null` when the chunk ended first and the next one has to be given. */
   read(chunk: Buffer, start: number): Line | null {
+    return this.#readWhole(chunk, start) ?? this.#readPart(chunk, start);
+  }
+
+  /** What nearly every command is: a line of printable ASCII that came at once. `null`: it may be anything else. */
+  #readWhole(chunk: Buffer, start: number): Line | null {
+    if (this.#partial !== "" || this.#tooLong) return null;
+    const limit = Math.min(chunk.length, start + this.#maxBytes) - 1;
+    let at = start;
+    while (at < limit && isPrintable(chunk[at])) at++;
+    if (chunk[at] !== CR || at >= limit || chunk[at + 1] !== LF) return null;
+    this.end = at + 2;
+    return { text: chunk.toString("latin1", start, at), fault: null };
+  }
+
+  #readPart(chunk: Buffer, start: number): Line | null {
     const lf = chunk.indexOf(LF, start);
     this.end = lf === -1 ? chunk.length : lf + 1;
     this.#collect(chunk, start);
@@ -65,6 +81,10 @@ export class LineReader {
       ? (this.#partial + chunk.toString("latin1", Math.max(start, this.end - 2), this.end)).slice(-2)
       : this.#partial + chunk.toString("latin1", start, this.end);
   }
+}
+
+function isPrintable(byte = 0): boolean {
+  return byte >= 0x20 && byte <= 0x7e;
 }
 
 function decode(latin1: string): Line {
