@@ -1,4 +1,4 @@
-import { isChunkLine } from "./lines.ts";
+import { isChunkLine, type Line, type LineFault } from "./lines.ts";
 import { parsePath, type Path } from "./paths.ts";
 import { replies, type Reply } from "./replies.ts";
 
@@ -18,6 +18,20 @@ export type Command =
   | { verb: "BDAT"; bytes: number; isLast: boolean }
   | { verb: "DATA" | "RSET" | "NOOP" | "QUIT" | "VRFY" | "HELP" | "STARTTLS" }
   | { verb: "refused"; reply: Reply };
+
+const lineFaults: Readonly<Record<LineFault, Reply>> = {
+  too_long: replies.lineTooLong,
+  bare_line_end: replies.badLineEnd,
+  bad_character: replies.badCharacter,
+  not_utf8: replies.notUtf8,
+};
+
+/** The command that a line is; a line that is none is refused. Never throws. */
+export function commandOf(line: Line): Command {
+  if (line.fault === null) return parseCommand(line.text);
+  // Octets of a mail follow, and how many nobody knows.
+  return { verb: "refused", reply: line.isChunk ? replies.badChunk : lineFaults[line.fault] };
+}
 
 /**
  * Parses one line (RFC 5321 section 4.1.1). Verbs and parameter names in any case; trailing spaces are ignored; a space
@@ -99,15 +113,17 @@ function parseRecipient(argument: string): Command {
   if (!/^TO:/i.test(argument)) return refused(replies.badArgument);
   const to = parsePath(argument.slice("TO:".length).trimStart());
   if (to === null) return refused(replies.badRecipient);
+  if (to.rest === "") return { verb: "RCPT", to };
   const parameters = splitParameters(to.rest);
   if (parameters === null) return refused(replies.badArgument);
   return parameters.size > 0 ? refused(replies.unknownParameter) : { verb: "RCPT", to };
 }
 
 function parseMailParameters(text: string): MailParameters | Reply {
+  const parameters: MailParameters = { sizeBytes: 0, smtpUtf8: false };
+  if (text === "") return parameters;
   const given = splitParameters(text);
   if (given === null) return replies.badArgument;
-  const parameters: MailParameters = { sizeBytes: 0, smtpUtf8: false };
   for (const [name, value] of given) {
     if (name === "SIZE") {
       if (!/^\d{1,20}$/.test(value ?? "")) return replies.badArgument;
@@ -126,7 +142,6 @@ function parseMailParameters(text: string): MailParameters | Reply {
 /** RFC 5321 section 4.1.2 Mail-parameters, by upper-case name; `null` when malformed or given twice. */
 function splitParameters(text: string): Map<string, string | null> | null {
   const found = new Map<string, string | null>();
-  if (text === "") return found;
   if (!text.startsWith(" ")) return null;
   for (const word of text.trim().split(/ +/)) {
     const match = /^([a-z0-9][a-z0-9-]*)(?:=([^\s=]+))?$/i.exec(word);

@@ -1,5 +1,4 @@
 import type { Socket } from "node:net";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { handshakeTimeoutMs, shakeHands, type Encryption, type HandshakeEnd } from "../encryption.ts";
 import type { Logger } from "../log.ts";
 import type { SmtpLimits } from "./limits.ts";
@@ -59,6 +58,8 @@ export class Connection implements Writer {
   #replies = "";
   #isFlushDue = false;
   #isRunning = false;
+  /** Answered since others had their turn. */
+  #commands = 0;
   /** An answer is being made by the house: silence is not the client's. */
   #isWaiting = false;
   #inputEnded = false;
@@ -67,6 +68,8 @@ export class Connection implements Writer {
   #closingAt: number | null = null;
   /** Everything is said on both sides: gone with what is held back. */
   #isLeaving = false;
+  /** Something has come since {@link #activeAt}: the clock is not asked for each command. */
+  #isActive = false;
   #activeAt = performance.now();
 
   constructor(socket: Socket, session: Session, options: ConnectionOptions) {
@@ -99,6 +102,10 @@ export class Connection implements Writer {
     }
     // A handshake has a time of its own.
     if (this.#isShakingHands) return;
+    if (this.#isActive) {
+      this.#isActive = false;
+      this.#activeAt = nowMs;
+    }
     if (this.#isWaiting) return this.#pace.excuse();
     const { idleTimeoutMs } = this.#options.patience;
     const patienceMs = this.#session.isDoomed ? Math.min(doomedPatienceMs, idleTimeoutMs) : idleTimeoutMs;
@@ -168,46 +175,66 @@ export class Connection implements Writer {
 
   readonly #endInput = (): void => {
     this.#inputEnded = true;
-    void this.#run();
+    this.#goOn();
   };
-
-  readonly #goOn = (): void => void this.#run();
 
   readonly #take = (chunk: Buffer): void => {
     if (this.#closingAt !== null) return;
     this.#receivedBytes += chunk.length;
     this.#chunks.push(chunk);
     this.#queuedBytes += chunk.length + chunkOverheadBytes;
-    void this.#run();
+    this.#goOn();
     if (this.#queuedBytes > maxQueuedBytes) this.#socket.pause();
   };
 
-  /** Answers what is queued, one command after the other. Never rejects; a call while another runs does nothing. */
-  async #run(): Promise<void> {
+  /** Answers what is queued; a call while that is under way does nothing. */
+  readonly #goOn = (): void => {
     if (this.#isRunning || this.#closingAt !== null) return;
     this.#isRunning = true;
-    let commands = 0;
+    this.#commands = 0;
+    this.#run();
+  };
+
+  /** The same, after a wait. */
+  readonly #resume = (reply: Reply | void): void => {
+    this.#isWaiting = false;
+    if (typeof reply === "string") this.#reply(reply);
+    this.#isActive = true;
+    this.#run();
+  };
+
+  readonly #break = (error: unknown): void => {
+    this.#isWaiting = false;
+    this.#fail(error);
+    this.#settle();
+  };
+
+  readonly #nextTurn = (): void => {
+    this.#commands = 0;
+    this.#run();
+  };
+
+  /** Answers one command after the other. Where it has to wait it goes on by itself: no promise of its own for each chunk. */
+  #run(): void {
     try {
       while (!this.#session.isOver && !this.#session.awaitsTls && !this.#socket.writableNeedDrain) {
         const chunk = this.#chunks[0];
         if (chunk === undefined) break;
+        if (this.#commands >= maxCommandsPerTurn) return void setImmediate(this.#nextTurn);
         const reply = this.#read(chunk);
-        if (typeof reply === "string") this.#reply(reply);
-        else if (reply !== null) {
+        if (reply !== null && typeof reply !== "string") {
           this.#flushBefore();
-          this.#reply(await this.#wait(reply));
+          return this.#wait(reply);
         }
-        if (this.#session.holdUp !== null) await this.#wait(this.#session.holdUp);
+        if (reply !== null) this.#reply(reply);
+        const { holdUp } = this.#session;
+        if (holdUp !== null) return this.#wait(holdUp);
         // Bytes of a command that never ends are no sign of life; bytes of a mail are.
-        if (reply !== null || this.#session.isInContent) this.#activeAt = performance.now();
-        if (this.#replies.length > maxCollectedChars) this.#flush();
-        // Not behind STARTTLS: what comes meanwhile came in plain, and would be read as if it had come under TLS.
-        if (reply !== null && ++commands % maxCommandsPerTurn === 0 && !this.#session.awaitsTls) await nextTurn();
+        if (reply !== null || this.#session.isInContent) this.#isActive = true;
       }
     } catch (error) {
       this.#fail(error);
     }
-    this.#isRunning = false;
     this.#settle();
   }
 
@@ -215,7 +242,9 @@ export class Connection implements Writer {
     const reply = this.#session.read(chunk, this.#offset);
     this.#offset = this.#session.end;
     if (this.#offset >= chunk.length) {
-      this.#chunks.shift();
+      // Mostly there is only one, and to shift is slow.
+      if (this.#chunks.length === 1) this.#chunks.pop();
+      else this.#chunks.shift();
       this.#offset = 0;
       this.#queuedBytes -= chunk.length + chunkOverheadBytes;
     }
@@ -230,16 +259,13 @@ export class Connection implements Writer {
   }
 
   /** Meanwhile the client is not silent: it waits for us. */
-  async #wait<Result>(work: Promise<Result>): Promise<Result> {
+  #wait(work: Promise<Reply | void>): void {
     this.#isWaiting = true;
-    try {
-      return await work;
-    } finally {
-      this.#isWaiting = false;
-    }
+    work.then(this.#resume, this.#break);
   }
 
   #settle(): void {
+    this.#isRunning = false;
     if (this.#session.isOver || (this.#inputEnded && this.#chunks.length === 0)) return this.#close();
     if (this.#session.awaitsTls) {
       this.#flush();
@@ -257,7 +283,9 @@ export class Connection implements Writer {
   }
 
   #reply(reply: Reply): void {
+    this.#commands++;
     this.#replies += `${reply}\r\n`;
+    if (this.#replies.length > maxCollectedChars) this.#flush();
   }
 
   /** For {@link WriteTurn} only. */

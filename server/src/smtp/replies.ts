@@ -106,6 +106,7 @@ export function failed(incident: string): Reply {
   return `451 4.3.0 Our fault, try again (incident ${incident})`;
 }
 
+/** Refusals all of them: nothing else has to be looked up. */
 const lastWords: ReadonlySet<Reply> = new Set([
   replies.badChunk,
   replies.badLineEnd,
@@ -117,7 +118,7 @@ const lastWords: ReadonlySet<Reply> = new Set([
 
 /** True when the connection ends after this reply, by its first line: 221, 421, and refusals after which the client's next bytes mean nothing. */
 export function isLast(reply: Reply): boolean {
-  return reply.startsWith("421 ") || reply.startsWith("221 ") || lastWords.has(firstLine(reply));
+  return isError(reply) ? lastWords.has(firstLine(reply)) : reply.startsWith("421 ") || reply.startsWith("221 ");
 }
 
 /** True for 5yz, by its first line, which counts towards the limit of errors. */

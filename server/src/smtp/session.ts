@@ -5,10 +5,10 @@ import type { ByteBudget } from "./byte-budget.ts";
 import { ChunkedMail } from "./chunked-mail.ts";
 import type { ChunkReader } from "./chunks.ts";
 import type { Spooling } from "./content.ts";
-import { parseCommand, type Command } from "./commands.ts";
+import { commandOf, type Command } from "./commands.ts";
 import { DataReader } from "./data.ts";
 import type { SmtpLimits } from "./limits.ts";
-import { LineReader, type Line, type LineFault } from "./lines.ts";
+import { LineReader } from "./lines.ts";
 import { isPostmaster, needsUtf8, type Path } from "./paths.ts";
 import type { ConnectionCut } from "./metrics.ts";
 import { extensions, isError, isLast, replies, type Protocol, type Reply } from "./replies.ts";
@@ -321,28 +321,47 @@ export class Session {
     if (!mail.isRefused) this.#options.surroundings.metrics?.mailEnded("unfinished", mail.reader.bytes);
   }
 
-  async #finishMail(content: DataReader | ChunkReader): Promise<Reply> {
-    const transaction = this.#transaction;
-    if (transaction === null) throw new Error("mail without a transaction");
+  #finishMail(content: DataReader | ChunkReader): Reply | Promise<Reply> {
     this.#mails++;
     this.#isCommitting = true;
-    let reply: Reply;
+    const settling = content.settle();
+    return settling === null ? this.#handOver(content) : settling.then(() => this.#handOver(content));
+  }
+
+  #handOver(content: DataReader | ChunkReader): Reply | Promise<Reply> {
+    const transaction = this.#transaction;
     try {
-      const settling = content.settle();
-      if (settling !== null) await settling;
+      if (transaction === null) throw new Error("mail without a transaction");
       const result = content.take();
-      reply =
-        result.kind === "mail"
-          ? await transaction.deliver(result.raw)
-          : transaction.atEnd(transaction.refuse(result.kind, content.bytes));
-    } finally {
-      content.release();
-      this.#isCommitting = false;
-      this.#data = null;
-      this.#chunks = null;
-      this.#transaction = null;
+      if (result.kind === "mail") return this.#afterwards(content, transaction.deliver(result.raw));
+      return this.#endMail(content, transaction.atEnd(transaction.refuse(result.kind, content.bytes)));
+    } catch (error) {
+      this.#forget(content);
+      throw error;
     }
+  }
+
+  #afterwards(content: DataReader | ChunkReader, delivery: Promise<Reply>): Promise<Reply> {
+    return delivery.then(
+      (reply) => this.#endMail(content, reply),
+      (error: unknown) => {
+        this.#forget(content);
+        throw error;
+      },
+    );
+  }
+
+  #endMail(content: DataReader | ChunkReader, reply: Reply): Reply {
+    this.#forget(content);
     return this.#account(reply);
+  }
+
+  #forget(content: DataReader | ChunkReader): void {
+    content.release();
+    this.#isCommitting = false;
+    this.#data = null;
+    this.#chunks = null;
+    this.#transaction = null;
   }
 
   async #accountLater(reply: Promise<Reply>): Promise<Reply> {
@@ -375,16 +394,3 @@ const simpleReplies = {
   VRFY: replies.notVerified,
   HELP: replies.help,
 } as const;
-
-const lineFaults: Readonly<Record<LineFault, Reply>> = {
-  too_long: replies.lineTooLong,
-  bare_line_end: replies.badLineEnd,
-  bad_character: replies.badCharacter,
-  not_utf8: replies.notUtf8,
-};
-
-function commandOf(line: Line): Command {
-  if (line.fault === null) return parseCommand(line.text);
-  // Octets of a mail follow, and how many nobody knows.
-  return { verb: "refused", reply: line.isChunk ? replies.badChunk : lineFaults[line.fault] };
-}
