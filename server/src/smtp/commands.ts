@@ -102,7 +102,7 @@ function parseChunk(argument: string): Command {
 }
 
 function parseMail(argument: string): Command {
-  if (!/^FROM:/i.test(argument)) return refused(replies.badArgument);
+  if (!beginsWith(argument, "FROM:")) return refused(replies.badArgument);
   const from = parsePath(argument.slice("FROM:".length).trimStart());
   if (from === null) return refused(replies.badSender);
   const parameters = parseMailParameters(from.rest);
@@ -110,13 +110,18 @@ function parseMail(argument: string): Command {
 }
 
 function parseRecipient(argument: string): Command {
-  if (!/^TO:/i.test(argument)) return refused(replies.badArgument);
+  if (!beginsWith(argument, "TO:")) return refused(replies.badArgument);
   const to = parsePath(argument.slice("TO:".length).trimStart());
   if (to === null) return refused(replies.badRecipient);
   if (to.rest === "") return { verb: "RCPT", to };
   const parameters = splitParameters(to.rest);
   if (parameters === null) return refused(replies.badArgument);
   return parameters.size > 0 ? refused(replies.unknownParameter) : { verb: "RCPT", to };
+}
+
+/** `word` in upper case, the text in any. */
+function beginsWith(text: string, word: string): boolean {
+  return text.startsWith(word) || text.slice(0, word.length).toUpperCase() === word;
 }
 
 function parseMailParameters(text: string): MailParameters | Reply {
