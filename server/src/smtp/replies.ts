@@ -85,10 +85,9 @@ export interface OfferedExtensions {
 
 /** Answer to EHLO and LHLO: what the door keeps, and nothing else (RFC 5321 section 4.1.1.1). */
 export function extensions(hostname: string, { maxMessageBytes, startTls }: OfferedExtensions): Reply {
-  const size = `SIZE ${maxMessageBytes}`;
-  const lines = [hostname, "PIPELINING", size, "8BITMIME", "ENHANCEDSTATUSCODES", "CHUNKING", "SMTPUTF8"];
-  if (startTls) lines.push("STARTTLS");
-  return lines.map((line, i) => `250${i === lines.length - 1 ? " " : "-"}${line}`).join("\r\n");
+  const first = `250-${hostname}\r\n250-PIPELINING\r\n250-SIZE ${maxMessageBytes}\r\n250-8BITMIME\r\n`;
+  const last = startTls ? "250-SMTPUTF8\r\n250 STARTTLS" : "250 SMTPUTF8";
+  return `${first}250-ENHANCEDSTATUSCODES\r\n250-CHUNKING\r\n${last}`;
 }
 
 /** The promise: every recipient's mail is durable. `receipt` names it in the log. */

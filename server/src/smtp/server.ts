@@ -175,16 +175,17 @@ export class SmtpServer implements AsyncDisposable {
     server.on("close", () => this.#resolveWhenClosed());
     server.on("error", (error) => this.#options.log.error({ err: error }, "The SMTP listener failed"));
     const { protocol = "smtp", tls = "starttls" } = listener;
-    const remoteOf = (socket: Socket): string | undefined => ("path" in listener ? "local" : socket.remoteAddress);
-    server.on("connection", (socket) => this.#accept(socket, { protocol, tls, remote: remoteOf(socket) }));
+    server.on("connection", (socket) => {
+      const remote = "path" in listener ? "local" : socket.remoteAddress;
+      // Gone before we looked.
+      if (remote === undefined) socket.destroy();
+      else this.#accept(socket, { protocol, tls, remote });
+    });
   }
 
-  #accept(socket: Socket, { remote, ...spoken }: Omit<Peer, "remote"> & { remote: string | undefined }): void {
-    // Gone before we looked.
-    if (remote === undefined) return void socket.destroy();
-    const peer = { ...spoken, remote };
+  #accept(socket: Socket, peer: Peer): void {
     if (this.#isStopping) return this.#refuse(socket, peer, "stopping");
-    const isProxied = peer.protocol === "smtp" && this.#options.proxyPeers?.has(remote) === true;
+    const isProxied = peer.protocol === "smtp" && this.#options.proxyPeers?.has(peer.remote) === true;
     if (isProxied) void this.#acceptProxied(socket, peer);
     else this.#admit(socket, peer);
   }
