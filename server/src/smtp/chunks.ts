@@ -1,5 +1,6 @@
 import type { ByteBudget } from "./byte-budget.ts";
 import { MailContent, type ContentRefusal, type ContentResult, type Spooling } from "./content.ts";
+import { PlainLines } from "./plain-lines.ts";
 
 const CR = 0x0d;
 const LF = 0x0a;
@@ -88,19 +89,11 @@ export class ChunkReader {
   #hasGoodLineEnds(octets: Buffer): boolean {
     if (octets.length === 0) return true;
     if (this.#endsWithCr && octets[0] !== LF) return false;
-    let at = this.#endsWithCr ? 1 : 0;
+    const at = this.#endsWithCr ? 1 : 0;
     this.#endsWithCr = false;
-    for (;;) {
-      const cr = octets.indexOf(CR, at);
-      const lf = octets.indexOf(LF, at);
-      if (cr === -1 && lf === -1) return true;
-      if (lf === -1 && cr === octets.length - 1) {
-        this.#endsWithCr = true;
-        return true;
-      }
-      // Only ever passed by a pair, so neither search looks at the same octets twice.
-      if (cr === -1 || lf !== cr + 1) return false;
-      at = lf + 1;
-    }
+    const end = new PlainLines(octets).pass(at, false);
+    if (end === octets.length) return true;
+    this.#endsWithCr = end === octets.length - 1 && octets[end] === CR;
+    return this.#endsWithCr;
   }
 }

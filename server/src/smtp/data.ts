@@ -1,18 +1,10 @@
 import type { ByteBudget } from "./byte-budget.ts";
 import { MailContent, type ContentResult, type Spooling } from "./content.ts";
-import { WholeLines } from "./whole-lines.ts";
+import { PlainLines } from "./plain-lines.ts";
 
 const CR = 0x0d;
 const LF = 0x0a;
 const DOT = 0x2e;
-/**
- * Bytes of a line looked at one by one before `indexOf` takes over. Two native calls cost as much as some 30 bytes here,
- * so short lines would be slower with them and long ones are up to 10 times faster (measured on Node 24).
- */
-const nearBytes = 16;
-
-/** A chunk shorter than this is read line by line: looking for whole lines first would not pay. */
-const wholeLinesBytes = 256;
 
 /** Where in the content the next byte stands. The names say what came just before it. */
 type Place = "line_start" | "in_line" | "after_cr" | "after_dot" | "after_dot_cr";
@@ -29,8 +21,6 @@ export class DataReader {
   end = 0;
   readonly #content: MailContent;
   #place: Place = "line_start";
-  #nextCr = -1;
-  #nextLf = -1;
 
   /** `maxBytes`: largest content. Bytes are taken from `budget` as they come; see {@link heldBytes}. */
   constructor(maxBytes: number, budget: ByteBudget, spooling: Spooling | null = null) {
@@ -59,8 +49,7 @@ export class DataReader {
 
   /** Reads from `start` on; true when the end was met. The chunk is given away: its bytes may be moved and kept. */
   read(chunk: Buffer, start: number): boolean {
-    this.#nextCr = this.#nextLf = -1;
-    const lines = chunk.length - start < wholeLinesBytes ? null : new WholeLines(chunk);
+    const lines = new PlainLines(chunk);
     // Bytes from `start` to `kept` are content; those from `runStart` to `at` will be, and move down over dropped dots.
     let kept = start;
     let runStart = start;
@@ -73,7 +62,7 @@ export class DataReader {
       } else if (this.#place === "after_dot_cr" && chunk[at] === LF) {
         return this.#stop(chunk.subarray(start, kept), at + 1);
       } else {
-        at = this.#skipLines(lines, at) ?? this.#step(chunk, at);
+        at = this.#place === "in_line" ? this.#passLines(lines, chunk, at) : this.#step(chunk, at);
       }
     }
     // The CR of an end that is split over two chunks is not content.
@@ -98,19 +87,22 @@ export class DataReader {
     this.#content.release();
   }
 
-  /** Goes past whole lines that need no look; `null` where there are none. */
-  #skipLines(lines: WholeLines | null, at: number): number | null {
-    if (lines === null || (this.#place !== "line_start" && this.#place !== "in_line")) return null;
-    const end = lines.endFrom(at);
-    if (end === at) return null;
-    this.#place = "line_start";
-    return end;
+  /** Goes on to the next line that begins with a dot, or past the next byte that is out of place, or to the end of the chunk. */
+  #passLines(lines: PlainLines, chunk: Buffer, from: number): number {
+    const at = lines.pass(from, true);
+    if (lines.isAtLineStart) this.#place = "line_start";
+    if (at === chunk.length || chunk[at] === DOT) return at;
+    if (chunk[at] === CR) this.#place = "after_cr";
+    else {
+      this.#place = "in_line";
+      this.#content.refuse("bad_line_ends");
+    }
+    return at + 1;
   }
 
-  /** Goes on to the next byte that matters, from any place but the two that `read` handles. */
+  /** Goes on to the next byte that matters, from any place but those that `read` handles. */
   #step(chunk: Buffer, at: number): number {
     const byte = chunk[at];
-    if (this.#place === "in_line") return this.#skipLine(chunk, at);
     if (this.#place === "after_cr" && byte === LF) {
       this.#place = "line_start";
       return at + 1;
@@ -124,32 +116,11 @@ export class DataReader {
     return at;
   }
 
-  #skipLine(chunk: Buffer, from: number): number {
-    const near = Math.min(from + nearBytes, chunk.length);
-    let at = from;
-    while (at < near && chunk[at] !== CR && chunk[at] !== LF) at++;
-    if (at === near) {
-      // Found once and kept until passed: asking again for each line is quadratic on a chunk that has only one of them.
-      if (this.#nextCr < at) this.#nextCr = find(chunk, CR, at);
-      if (this.#nextLf < at) this.#nextLf = find(chunk, LF, at);
-      at = Math.min(this.#nextCr, this.#nextLf);
-      if (at === chunk.length) return at;
-    }
-    if (chunk[at] === CR) this.#place = "after_cr";
-    else this.#content.refuse("bad_line_ends");
-    return at + 1;
-  }
-
   #stop(content: Buffer, end: number): true {
     this.#content.keep(content);
     this.end = end;
     return true;
   }
-}
-
-function find(chunk: Buffer, byte: number, from: number): number {
-  const found = chunk.indexOf(byte, from);
-  return found === -1 ? chunk.length : found;
 }
 
 /** Moves a run of bytes down to `to`; returns where it ends there. */

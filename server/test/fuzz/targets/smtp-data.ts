@@ -17,8 +17,8 @@ function readAll(chunks: readonly Buffer[]): Outcome {
   const budget = new ByteBudget(budgetBytes);
   const reader = new DataReader(maxBytes, budget);
   for (const [i, chunk] of chunks.entries()) {
-    // The reader may move the bytes that it is given.
-    const isComplete = reader.read(Buffer.from(chunk), 0);
+    // The reader may move the bytes that it is given, and they may begin anywhere in memory.
+    const isComplete = reader.read(Buffer.concat([Buffer.alloc(i % 4), chunk]).subarray(i % 4), 0);
     assert.ok(reader.heldBytes <= maxBytes && budget.fits(budgetBytes - reader.heldBytes), "what is held is counted");
     if (!isComplete) continue;
     const result = reader.take();
@@ -60,7 +60,7 @@ export const smtpData: Target = {
     `${"x".repeat(397)}\r\n.\r\n`,
     `${"Line of text\r\n".repeat(25)}..\r\n${"Line of text\r\n".repeat(25)}.\r\nQUIT\r\n`,
   ],
-  words: ["\r\n", "\r\n.\r\n", ".", "\r", "\n", "..", ".\r\n", "\r\n.", "a", "\u0000", "\u00ff", "x".repeat(60)],
+  words: ["\r\n", "\t", "\r\n.\r\n", ".", "\r", "\n", "..", ".\r\n", "\r\n.", "a", "\u0000", "\u00ff", "x".repeat(60)],
   maxBytes: 1024,
   check(input) {
     const expected = readMailSlowly(input.toString("latin1"), maxBytes);
