@@ -41,7 +41,8 @@ export const smtpSettings = {
     kind: "bytes",
     fallback: "512KiB",
     min: 1024,
-    about: "Mails larger than this go through a file in the data directory while they come in",
+    about:
+      "Mails larger than this go through a file in the data directory while they come in; up to 8 times as large, only while memory is short",
   },
   smtp_min_rate: {
     kind: "bytes",

@@ -1,3 +1,6 @@
+/** Below this share of the budget nobody has to be thrifty. */
+const plentyShare = 1 / 16;
+
 /** Waits for room; `true`: the bytes were taken for it. */
 interface Waiting {
   bytes: number;
@@ -55,6 +58,11 @@ export class ByteBudget {
   /** True when so many bytes are free. */
   fits(bytes: number): boolean {
     return this.#taken + bytes <= this.#maxBytes;
+  }
+
+  /** True when so many bytes are free, and most of the budget with them: whoever could do with less may take them all the same. */
+  hasPlenty(bytes: number): boolean {
+    return this.#taken + bytes <= this.#maxBytes * plentyShare;
   }
 
   #serve(): void {

@@ -13,16 +13,19 @@ export type ContentResult = { kind: "mail"; raw: Buffer<ArrayBuffer> } | { kind:
 /** How mails leave memory while they come in. */
 export interface Spooling {
   spool: Spool;
-  /** Content beyond this size goes to a file. */
+  /** Content beyond this size goes to a file, unless there is plenty of memory and it is no more than a few times as large. */
   afterBytes: number;
   log: Logger;
   metrics: SmtpMetrics | undefined;
 }
 
+/** How many times `afterBytes` a mail may be held in memory. To write 2 MB to a file and read them back is a fifth of what they cost. */
+const plentyTimes = 8;
+
 /**
  * What has arrived of one mail, whichever command brings it: counted against its limit and the budget as it comes, and
- * held once, in memory while it is small and in a file from `afterBytes` on. Once refused it holds nothing and only
- * counts on.
+ * held once, in memory while it is small and in a file from `afterBytes` on, or from 8 times that where the budget has plenty of
+ * room when it gets there. Once refused it holds nothing and only counts on.
  *
  * When the budget is full, the mail waits for room if the house is about to give some back, and goes to a file otherwise.
  * So no sender can hold up another, and none is refused while there is room on the disk. Without spooling it is `no_room`.
@@ -78,8 +81,9 @@ export class MailContent {
     if (this.#refusal !== null || content.length === 0) return;
     if (this.#spooled !== null) return this.#holdUpWith(this.#spooled.add(content));
     const spooling = this.#spooling;
-    const isSmall = spooling === null || this.#heldBytes + content.length <= spooling.afterBytes;
-    if (isSmall && this.#budget.take(content.length)) {
+    const bytes = this.#heldBytes + content.length;
+    const isSmall = spooling === null || bytes <= spooling.afterBytes;
+    if ((isSmall || this.#mayStay(bytes, content.length, spooling)) && this.#budget.take(content.length)) {
       this.#heldBytes += content.length;
       this.#pieces.add(content);
     } else if (spooling === null) {
@@ -124,6 +128,10 @@ export class MailContent {
     this.#loaded = null;
     if (this.#turnBytes > 0) this.#spooling?.spool.turns.leave(this.#turnBytes);
     this.#turnBytes = 0;
+  }
+
+  #mayStay(bytes: number, more: number, { afterBytes }: Spooling): boolean {
+    return bytes <= plentyTimes * afterBytes && this.#budget.hasPlenty(more);
   }
 
   #holdUpWith(work: Promise<void> | null): void {

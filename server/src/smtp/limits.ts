@@ -19,7 +19,7 @@ export interface SmtpLimits {
   maxConnectionsPerIp: number;
   /** Bytes in memory of all mails that are being received or wait for their commit. */
   maxBufferedBytes: number;
-  /** Content beyond this goes to a file while it comes in. */
+  /** Content beyond this goes to a file while it comes in, or beyond 8 times this where there is plenty of memory. */
   spoolBytes: number;
   /** Slowest that a mail may come, in each period. */
   minBytesPerSecond: number;

@@ -1,3 +1,5 @@
+import { freeOwnBytes, returnableBuffer } from "../freed-bytes.ts";
+
 /** From this size on a piece is kept as it came; smaller ones are copied together. */
 const largePieceBytes = 4096;
 const blockBytes = 16_384;
@@ -32,7 +34,10 @@ export class Pieces {
     return this.#bytes;
   }
 
-  /** Everything in order, one piece as it came, more in a buffer that spans its whole ArrayBuffer; nothing is held afterwards. */
+  /**
+   * Everything in order, one piece as it came, more in a buffer that spans its whole ArrayBuffer; nothing is held
+   * afterwards, and pieces that have their memory for themselves are gone.
+   */
   take(): Buffer<ArrayBuffer> {
     const [only] = this.#pieces;
     if (only !== undefined && this.#pieces.length === 1 && this.#block === null) {
@@ -40,9 +45,14 @@ export class Pieces {
       // What a socket has read is never shared memory.
       return only as Buffer<ArrayBuffer>;
     }
-    const whole = Buffer.from(new ArrayBuffer(this.#bytes));
+    const whole = Buffer.from(returnableBuffer(this.#bytes));
+    const pieces = this.drain();
     let at = 0;
-    for (const piece of this.drain()) at += piece.copy(whole, at);
+    for (const piece of pieces) {
+      at += piece.copy(whole, at);
+      // Left to the collection of garbage, some mails of 2 MB bring about one of the whole heap. The last piece may still be in use.
+      if (at < whole.length) freeOwnBytes(piece);
+    }
     return whole;
   }
 
