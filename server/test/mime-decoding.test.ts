@@ -213,6 +213,36 @@ describe("file names, also in all the ways in which they are written wrong", () 
   }
 });
 
+describe("a Content-Type says the same in all the ways in which it can be written", () => {
+  const ways = [
+    "text/plain; charset=utf-8; format=flowed; x=1",
+    'text/plain; charset="utf-8"; format="flowed"; x="1"',
+    "Text/Plain;CHARSET=utf-8;Format=Flowed;X=1",
+    "text/plain;\r\n\tcharset=utf-8;\r\n  format=flowed; x=1",
+    "text/plain ; charset=utf-8 ; format=flowed ;",
+    "text/plain; charset=utf-8; charset=latin1; format=flowed; format=fixed",
+    'text/plain (a; comment="x"); charset="ut\\f-8"; format=flowed',
+    "text/plain; charset*=us-ascii''utf-8; format=flowed",
+    "text/plain charset=utf-8; format=flowed",
+    'text/plain; x="a;charset=latin1"; charset=utf-8; format=flowed; y=""',
+  ];
+  for (const way of ways) {
+    test(way, () => {
+      const { root, defects } = indexMail(Buffer.from(`Content-Type: ${way}\r\n\r\n`, "latin1"));
+      assert.deepEqual([root.type, root.charset, root.flowed, defects], ["text/plain", "utf-8", true, []]);
+    });
+  }
+  test("and of several fields the first counts, but of Content-Type the last with parameters", () => {
+    const types = ["text/plain", "text/html; charset=koi8-r", "text/plain; charset=utf-8", "text/html"];
+    const others = ["Content-Transfer-Encoding: Base64 x", "CONTENT-ID: <a>", "Content-Disposition: inline"];
+    const fields = [...types.map((type) => `content-type: ${type}`), ...others, ...others.map((field) => `${field}y`)];
+    const { root, defects } = indexMail(Buffer.from(`${fields.join("\r\n")}\r\n\r\n`));
+    const { type, charset, encoding, contentId, disposition } = root;
+    assert.deepEqual([type, charset, encoding], ["text/plain", "utf-8", "base64"]);
+    assert.deepEqual([contentId, disposition, defects], ["a", "inline", ["repeated_content_type"]]);
+  });
+});
+
 test("the index tells header, bodies and attachments of a mail", () => {
   const raw = Buffer.from(
     [

@@ -27,6 +27,8 @@ export function rawValue(
  * windows-1252; encoded words decoded (RFC 2047); control characters turned into spaces. Always well-formed.
  */
 export function readableText(value: string): string {
+  // Three more looks at the text would find nothing.
+  if (/^[ -~]*$/.test(value) && !value.includes("=?")) return value.trim();
   return plainLine(decodeWords(decodeOctets(value)));
 }
 

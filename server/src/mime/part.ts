@@ -1,5 +1,5 @@
 import type { Defect } from "./defect.ts";
-import { findField, hasName, type HeaderBlock, type HeaderField } from "./header.ts";
+import { hasName, type HeaderBlock, type HeaderField } from "./header.ts";
 import { rawValue } from "./header-text.ts";
 import { parameterText, parseParameters, type ParameterValue } from "./parameter.ts";
 import { isIdentity } from "./transfer-encoding.ts";
@@ -43,6 +43,7 @@ export interface OpenedPart {
   readonly isMessage: boolean;
 }
 
+const dash = 0x2d;
 const typeName = /^[^\s()<>@,;:\\"/[\]?=]+\/[^\s()<>@,;:\\"/[\]?=]+$/;
 
 /** Reads the MIME fields of a header block (RFC 2045, RFC 2183). `fallbackType` is what a missing Content-Type means. */
@@ -53,17 +54,15 @@ export function readPart(
   context: { fallbackType: string; defects: Set<Defect> },
 ): OpenedPart {
   const { defects } = context;
-  const read = (name: string): string => {
-    const field = findField(raw, block.fields, name);
-    return field === null ? "" : rawValue(raw, field, defects);
-  };
-  const content = contentType(raw, block.fields, defects);
-  const disposition = parseParameters(read("content-disposition"));
-  const encoding = /^[^\s;(]*/.exec(read("content-transfer-encoding"))![0].toLowerCase();
+  const named = mimeFields(raw, block.fields);
+  const read = (field: HeaderField | null): string => (field === null ? "" : rawValue(raw, field, defects));
+  const content = contentType(raw, named.types, defects);
+  const disposition = parseParameters(read(named.disposition));
+  const encoding = encodingName(read(named.encoding));
   const type = mediaType(content, context.fallbackType);
   const boundary = type.startsWith("multipart/") ? boundaryOf(content) : "";
   if (boundary === "" && type.startsWith("multipart/")) defects.add("missing_boundary");
-  const contentId = withoutBrackets(read("content-id"));
+  const contentId = withoutBrackets(read(named.id));
   const place = { fields: block.fields, headerStart, bodyStart: block.bodyStart, bodyEnd: raw.length };
   const part = new ReadPart({ type, encoding, contentId, ...place }, content, disposition);
   return { part, boundary, isMessage: isMessageType(type) && isIdentity(encoding) };
@@ -113,30 +112,56 @@ class ReadPart implements Part {
   }
 }
 
+/** The fields that say what a part is: of each the first, of Content-Type all. */
+interface MimeFields {
+  readonly types: HeaderField[];
+  disposition: HeaderField | null;
+  encoding: HeaderField | null;
+  id: HeaderField | null;
+}
+
+/** One walk instead of one for each name. */
+function mimeFields(raw: Buffer, fields: readonly HeaderField[]): MimeFields {
+  const named: MimeFields = { types: [], disposition: null, encoding: null, id: null };
+  for (const field of fields) {
+    // Of all four, and of few others.
+    if (raw[field.nameStart + 7] !== dash) continue;
+    if (hasName(raw, field, "content-type")) named.types.push(field);
+    else if (hasName(raw, field, "content-transfer-encoding")) named.encoding ??= field;
+    else if (hasName(raw, field, "content-disposition")) named.disposition ??= field;
+    else if (hasName(raw, field, "content-id")) named.id ??= field;
+  }
+  return named;
+}
+
 /**
  * Of several Content-Type fields the last that has parameters: where there are two, one was added on the way, and a bare
  * type says less than what the author wrote.
  */
-function contentType(raw: Buffer, fields: readonly HeaderField[], defects: Set<Defect>): ParameterValue {
+function contentType(raw: Buffer, types: readonly HeaderField[], defects: Set<Defect>): ParameterValue {
   let chosen = parseParameters("");
-  let count = 0;
-  for (const field of fields) {
-    if (!hasName(raw, field, "content-type")) continue;
+  for (const [position, field] of types.entries()) {
     const value = parseParameters(withSemicolon(rawValue(raw, field, defects)));
-    if (count === 0 || value.params.size > 0) chosen = value;
-    count++;
+    if (position === 0 || value.params.size > 0) chosen = value;
   }
-  if (count > 1) defects.add("repeated_content_type");
+  if (types.length > 1) defects.add("repeated_content_type");
   return chosen;
 }
 
 /** `multipart/mixed boundary=b` has been seen in the wild. */
 function withSemicolon(value: string): string {
+  if (!value.includes(" ") && !value.includes("\t")) return value;
   return value.replace(/^([^\s;/]+\/[^\s;]+)[ \t]+(?=[\w-]+=)/, "$1; ");
+}
+
+/** The first word, in lower case. */
+function encodingName(value: string): string {
+  return value === "8bit" || value === "7bit" ? value : /^[^\s;(]*/.exec(value)![0].toLowerCase();
 }
 
 function mediaType(content: ParameterValue, fallback: string): string {
   if (content.value === "") return fallback;
+  if (content.value === "text/plain") return content.value;
   if (typeName.test(content.value)) return content.value;
   return "text/plain";
 }
