@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -6,16 +7,18 @@ import { describe, test } from "node:test";
 import { LogKeeper } from "../src/store/sqlite/log-keeper.ts";
 import { restoreSqlite } from "../src/store/sqlite/restore.ts";
 import { acquireServeLock } from "../src/store/sqlite/serve-lock.ts";
+import { makeOldDatabase, newestVersion } from "./support/old-database.ts";
 import { DataDirectory, sqliteEngine } from "./support/sqlite-engine.ts";
 import { main, now, StoreScene } from "./support/store-place.ts";
 import { StoreProcess } from "./support/store-process.ts";
 import { StartedThreads } from "./support/started-threads.ts";
 import { until } from "./support/until.ts";
 
-/** As many migrations as there are. */
-const knownVersion = readdirSync(new URL("../src/store/sqlite/migrations/", import.meta.url)).length;
+const knownVersion = newestVersion();
 
 const MiB = 1024 * 1024;
+
+const hashOf = (bytes: Uint8Array = new Uint8Array()): string => createHash("sha256").update(bytes).digest("hex");
 
 const databaseOf = (place: DataDirectory): string => join(place.dataDir, "catmails.db");
 
@@ -111,7 +114,7 @@ describe("the files of SQLite", () => {
     assert.deepEqual(bytes.all(), []);
   });
 
-  test("hold a large mail in pieces, whole again for its reader, and none of them after it went", async () => {
+  test("hold a large mail in parts, whole again for its reader, and none of them after it went", async () => {
     await using scene = await StoreScene.open(sqliteEngine);
     const { dataDir } = scene.place as DataDirectory;
     const ann = await scene.user("ann");
@@ -124,22 +127,40 @@ describe("the files of SQLite", () => {
     }
     using database = new DatabaseSync(join(dataDir, "catmails.db"));
     const largest = database.prepare(
-      "SELECT max(length(bytes)) AS n FROM (SELECT bytes FROM raw UNION ALL SELECT bytes FROM raw_piece)",
+      "SELECT max(length(bytes)) AS n FROM (SELECT bytes FROM raw UNION ALL SELECT bytes FROM raw_part)",
     );
     assert.equal(largest.get()?.["n"], MiB);
-    const pieces = database.prepare("SELECT count(*) AS n FROM raw_piece");
-    assert.equal(pieces.get()?.["n"], 0 + 0 + 1 + 1 + 3);
-    // As the version before pieces stored it.
+    const parts = database.prepare("SELECT count(*) AS n FROM raw_part");
+    assert.equal(parts.get()?.["n"], 0 + 0 + 1 + 1 + 3);
+    // As the version before parts stored it.
     database.exec(
-      "UPDATE raw SET bytes = zeroblob(3145735) WHERE message_id = 5; DELETE FROM raw_piece WHERE message_id = 5",
+      "UPDATE raw SET bytes = zeroblob(3145735) WHERE message_id = 5; DELETE FROM raw_part WHERE id / 4096 = 5",
     );
     assert.equal(Buffer.compare((await read(5))?.raw ?? new Uint8Array(), new Uint8Array(3 * MiB + 7)), 0);
     // Half a mail is never shown as a whole one.
-    database.exec("DELETE FROM raw_piece WHERE message_id = 4");
+    database.exec("DELETE FROM raw_part WHERE id / 4096 = 4");
     await assert.rejects(read(4), { errorName: "store_failed" });
     const trim = { beforeMs: Number.MAX_SAFE_INTEGER, maxCount: 0, limit: 10 };
     await scene.store.trimMails({ userId: ann.id, ...trim });
-    assert.equal(pieces.get()?.["n"], 0);
+    assert.equal(parts.get()?.["n"], 0);
+  });
+
+  test("of every older version are moved up with all their mail, large ones too, and deleted whole", async () => {
+    const sizes = [500, MiB - 1, MiB, MiB + 1, 2 * MiB, 3 * MiB + 7];
+    for (let version = 1; version < knownVersion; version++) {
+      await using place = new DataDirectory();
+      const hashes = makeOldDatabase(place.dataDir, version, sizes);
+      await using store = await place.open();
+      assert.equal((await store.check()).schemaVersion, knownVersion);
+      for (const [index, hash] of hashes.entries()) {
+        const mail = await store.readMail({ userId: 1, id: index + 1, mailboxIds: null, nowMs: now });
+        assert.equal(hashOf(mail?.raw), hash, `${sizes[index]} bytes from version ${version}`);
+      }
+      await store.trimMails({ userId: 1, beforeMs: Number.MAX_SAFE_INTEGER, maxCount: 0, limit: 10 });
+      using database = new DatabaseSync(databaseOf(place), { readOnly: true });
+      const left = "SELECT (SELECT count(*) FROM raw) + (SELECT count(*) FROM raw_part) AS n";
+      assert.equal(database.prepare(left).get()?.["n"], 0);
+    }
   });
 
   test("may be made by several processes at once", { timeout: 60_000 }, async () => {

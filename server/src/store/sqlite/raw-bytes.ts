@@ -2,15 +2,21 @@ import { freeBytes } from "../../freed-bytes.ts";
 import type { Connection } from "./connection.ts";
 
 /** A mail up to this size is one row. SQLite holds two copies of a value while it stores it, and keeps one of them. */
-const pieceBytes = 1024 * 1024;
+const partBytes = 1024 * 1024;
+/** Parts of two messages never meet: a mail ends below 4 GiB, and ids are whole numbers in JavaScript up to message 2^41. */
+const idsPerMessage = 4096;
 
-/** Stores the raw bytes of a message inside the writer's transaction, needing little memory however many they are. */
+/**
+ * Stores the raw bytes of a message inside the writer's transaction, needing little memory however many they are. Throws when
+ * they are 4 GiB or more.
+ */
 export function insertRaw(connection: Connection, messageId: number, raw: Uint8Array): void {
-  const first = raw.length <= pieceBytes ? raw : raw.subarray(0, pieceBytes);
+  if (raw.length >= idsPerMessage * partBytes) throw new Error(`a mail of ${raw.length} bytes cannot be stored`);
+  const first = raw.length <= partBytes ? raw : raw.subarray(0, partBytes);
   connection.insert("INSERT INTO raw (message_id, bytes) VALUES (?, ?)", messageId, first);
-  for (let start = pieceBytes; start < raw.length; start += pieceBytes) {
-    const piece = raw.subarray(start, start + pieceBytes);
-    connection.change("INSERT INTO raw_piece (message_id, start, bytes) VALUES (?, ?, ?)", messageId, start, piece);
+  for (let start = partBytes; start < raw.length; start += partBytes) {
+    const part = raw.subarray(start, start + partBytes);
+    connection.insert("INSERT INTO raw_part (id, bytes) VALUES (?, ?)", partId(messageId, start), part);
   }
 }
 
@@ -27,12 +33,13 @@ export function wholeRaw(
   const whole = new Uint8Array(sizeBytes);
   whole.set(first);
   let end = first.length;
-  const sql = "SELECT start, bytes FROM raw_piece WHERE message_id = ? ORDER BY start";
-  for (const piece of connection.iterate<{ start: number; bytes: Uint8Array<ArrayBuffer> }>(sql, messageId)) {
-    if (piece.start !== end) break;
-    whole.set(piece.bytes, end);
-    end += piece.bytes.length;
-    freeBytes(piece.bytes);
+  const sql = "SELECT id, bytes FROM raw_part WHERE id > ? AND id < ? ORDER BY id";
+  const ids = [partId(messageId, 0), partId(messageId + 1, 0)] as const;
+  for (const part of connection.iterate<{ id: number; bytes: Uint8Array<ArrayBuffer> }>(sql, ...ids)) {
+    if (part.id !== partId(messageId, end)) break;
+    whole.set(part.bytes, end);
+    end += part.bytes.length;
+    freeBytes(part.bytes);
   }
   if (end !== sizeBytes) throw new Error(`message ${messageId} has ${end} of its ${sizeBytes} bytes`);
   return whole;
@@ -41,5 +48,12 @@ export function wholeRaw(
 /** Deletes the raw bytes of a message inside the writer's transaction. */
 export function deleteRaw(connection: Connection, messageId: number, sizeBytes: number): void {
   connection.change("DELETE FROM raw WHERE message_id = ?", messageId);
-  if (sizeBytes > pieceBytes) connection.change("DELETE FROM raw_piece WHERE message_id = ?", messageId);
+  if (sizeBytes <= partBytes) return;
+  const ids = [partId(messageId, 0), partId(messageId + 1, 0)] as const;
+  connection.change("DELETE FROM raw_part WHERE id > ? AND id < ?", ...ids);
+}
+
+/** Of the part that begins at a multiple of {@link partBytes}; of any other offset it is no part's. */
+function partId(messageId: number, start: number): number {
+  return messageId * idsPerMessage + start / partBytes;
 }

@@ -1,8 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import { makeOldDatabase, newestVersion } from "../../support/old-database.ts";
 import { projectRoot } from "../../support/project-files.ts";
 import { serviceEnvironment } from "../../support/service-process.ts";
 import { realDiskDirectory } from "../../support/temporary-directory.ts";
@@ -13,20 +12,19 @@ import { sha256 } from "../ledger.ts";
 import { integrityFaults } from "../read-back.ts";
 import { canTrace } from "../strace-file.ts";
 
-const migrations = join(projectRoot, "server/src/store/sqlite/migrations");
 const program = join(projectRoot, "server/bin/catmails.mjs");
 const carelessMigration = join(import.meta.dirname, "../careless-migration.ts");
 /** Everything that changes a file, or makes a change last. */
 const changes = ["pwrite64", "ftruncate", "fallocate", "fsync", "fdatasync", "unlink"];
 const mailsBefore = 20;
+/** Large mails too, which a migration may have to move; one MiB and little more, so that it makes few calls. */
+const sizes = [...Array.from({ length: mailsBefore }, (_, index) => 30 + (index + 1) * 500), 1_050_000, 1_060_000];
 const mostChanges = ["pwrite64", "fsync"];
 /** From so many cycles on each migration is killed at every call; in a shorter run two of them at some of most kinds. */
 const everyCallFrom = 40;
 /** Calls from one to the next kill of a short run, at most. */
 const longStride = 30;
 const firstVersion = 1;
-/** `catM`: says that a database is ours. */
-const applicationId = 0x6361744d;
 
 /** A migration is killed at every call that changes something on disk; the next start has to complete it. */
 export const halfMigration: Fault = {
@@ -76,7 +74,8 @@ async function killAtEach(name: string, { trial, command, version, sum, isEnough
   ) {
     using directory = realDiskDirectory(trial.parent);
     const dataDir = join(directory.path, "data");
-    const mails = makeOldDatabase(dataDir, version);
+    // Version 0 is a database that is not there yet.
+    const mails = version < firstVersion ? [] : makeOldDatabase(dataDir, version, sizes);
     const company = trial.random.chance(0.3) ? run([process.execPath, program, "migrate"], dataDir) : null;
     const killed = await run([...straceKill(name, call), process.execPath, ...command], dataDir);
     const beside = await company;
@@ -119,7 +118,7 @@ async function faultsAfter(dataDir: string, mails: readonly string[]): Promise<s
   try {
     await using store = await openStore(dataDir);
     const { schemaVersion } = await store.check();
-    const faults = schemaVersion === migrationFiles().length ? [] : [`left at schema ${schemaVersion}`];
+    const faults = schemaVersion === newestVersion() ? [] : [`left at schema ${schemaVersion}`];
     for (const [index, hash] of mails.entries()) {
       const mail = await store.readMail({ userId: 1, id: index + 1, mailboxIds: null, nowMs: Date.now() });
       if (mail === null || sha256(mail.raw) !== hash) faults.push(`mail ${index + 1} is not what it was`);
@@ -138,51 +137,5 @@ function versionsFor(trial: Trial): number[] {
 
 /** Schema versions that somebody may come from; 0 is a database that is not there yet. */
 function oldVersions(): number[] {
-  return migrationFiles().map((_, version) => version);
-}
-
-function migrationFiles(): string[] {
-  return readdirSync(migrations)
-    .filter((name) => name.endsWith(".sql"))
-    .sort();
-}
-
-/** A database as the program of that version left it, with mails in it; answers the hashes of their raw bytes. */
-function makeOldDatabase(dataDir: string, version: number): string[] {
-  rmSync(dataDir, { recursive: true, force: true });
-  if (version < firstVersion) return [];
-  mkdirSync(dataDir, { mode: 0o700 });
-  using database = new DatabaseSync(join(dataDir, "catmails.db"));
-  database.exec("PRAGMA journal_mode = WAL");
-  const [first = "", ...others] = migrationFiles().slice(0, version);
-  const apply = (name: string): void => database.exec(readFileSync(join(migrations, name), "utf8"));
-  apply(first);
-  const hashes = fillFirstSchema(database);
-  others.forEach(apply);
-  database.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${version}`);
-  return hashes;
-}
-
-/** Mails as the first schema holds them, which is published and never changes. */
-function fillFirstSchema(database: DatabaseSync): string[] {
-  database.exec(`
-    INSERT INTO user (id, last_mail_id, mail_count, used_bytes, created_at) VALUES (1, ${mailsBefore}, ${mailsBefore}, 0, 0);
-    INSERT INTO domain (id, name, allows_temp, created_at) VALUES (1, 'mails.localhost', 0, 0);
-    INSERT INTO alias (id, user_id, domain_id, address, is_main, created_at)
-      VALUES (1, 1, 1, 'ann@mails.localhost', 1, 0)`);
-  const message = database.prepare(
-    "INSERT INTO message (id, subject, mail_from, envelope_from, content, defects) VALUES (?, ?, '', '', 'text', '[]')",
-  );
-  const raw = database.prepare("INSERT INTO raw (message_id, bytes) VALUES (?, ?)");
-  const mail = database.prepare(
-    "INSERT INTO mail (user_id, id, mailbox_id, message_id, received_at, size) VALUES (1, ?, 1, ?, 0, ?)",
-  );
-  return Array.from({ length: mailsBefore }, (_, index) => {
-    const id = index + 1;
-    const bytes = Buffer.from(`Subject: mail ${id}\r\n\r\n${"text ".repeat(id * 100)}\r\n`);
-    message.run(id, `mail ${id}`);
-    raw.run(id, bytes);
-    mail.run(id, id, bytes.length);
-    return sha256(bytes);
-  });
+  return Array.from({ length: newestVersion() }, (_, version) => version);
 }
