@@ -7,9 +7,10 @@ import { describe, test } from "node:test";
 import { LogKeeper } from "../src/store/sqlite/log-keeper.ts";
 import { restoreSqlite } from "../src/store/sqlite/restore.ts";
 import { acquireServeLock } from "../src/store/sqlite/serve-lock.ts";
+import { WriterThread } from "../src/store/sqlite/writer-thread.ts";
 import { makeOldDatabase, newestVersion } from "./support/old-database.ts";
 import { DataDirectory, sqliteEngine } from "./support/sqlite-engine.ts";
-import { main, now, StoreScene } from "./support/store-place.ts";
+import { main, newMail, now, StoreScene } from "./support/store-place.ts";
 import { StoreProcess } from "./support/store-process.ts";
 import { StartedThreads } from "./support/started-threads.ts";
 import { until } from "./support/until.ts";
@@ -55,13 +56,30 @@ describe("the files of SQLite", () => {
     using threads = new StartedThreads();
     await using keeper = new LogKeeper(databaseOf(scene.place as DataDirectory), undefined, 1);
     for (let count = 1; count <= 2; count++) {
-      await new Promise<void>((resolve) => keeper.note(Number.MAX_SAFE_INTEGER, resolve));
+      await new Promise<void>((resolve) => keeper.note(Number.MAX_SAFE_INTEGER, async () => resolve()));
       assert.deepEqual(
         threads.names,
         Array.from({ length: count }, () => "store-copier"),
       );
       await until("the thread has ended", () => threads.running === 0);
     }
+  });
+
+  test("have a log that was ended when its writer says so, and no word of the old one comes later", async () => {
+    await using scene = await StoreScene.open(sqliteEngine);
+    const ann = await scene.user("ann");
+    await scene.store[Symbol.asyncDispose]();
+    const logs: number[] = [];
+    const [onCommit, onChange, onForeignChange] = [(bytes: number) => void logs.push(bytes), () => {}, () => {}];
+    const file = databaseOf(scene.place as DataDirectory);
+    await using writer = await WriterThread.start({ file, log: undefined, onCommit, onChange, onForeignChange });
+    const stored = writer.commit(newMail(main(ann), "large", { raw: new Uint8Array(4 * MiB) }));
+    writer.flush();
+    await writer.finishCheckpoint();
+    assert.equal(logs.length, 1);
+    assert.ok((logs[0] ?? 0) > 4 * MiB);
+    await Promise.all([stored, writer.commit(newMail(main(ann), "small"))]);
+    assert.ok((logs[1] ?? MiB) < MiB, `${logs[1]} bytes of the new log`);
   });
 
   test("are synced at each commit", async () => {

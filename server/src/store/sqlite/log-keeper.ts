@@ -34,8 +34,11 @@ export class LogKeeper implements AsyncDisposable {
     this.#restMs = restMs;
   }
 
-  /** Takes note of how much of the log is in use; calls `finish` when the writer's part of a copy is due. */
-  note(logBytes: number, finish: () => void): void {
+  /**
+   * Takes note of how much of the log is in use; calls `finish` when the writer's part of a copy is due.
+   * Until `finish` is done nothing else is begun: what was noted meanwhile is of the log that is being ended.
+   */
+  note(logBytes: number, finish: () => Promise<void>): void {
     if (logBytes < fullLogBytes || this.#copying !== null || this.#isClosing) return;
     clearTimeout(this.#restTimer);
     this.#copying = this.#copyBack()

@@ -54,6 +54,8 @@ export type FromWriter =
   /** Somebody else has changed the database. */
   | { kind: "foreign-change" }
   | { kind: "ready" }
+  /** The answer to each `finish-checkpoint`, done or not. */
+  | { kind: "checkpoint-finished" }
   /** The database cannot be used: the thread is at its end. `reason` is for people. */
   | { kind: "unusable"; reason: string }
   /** One for each job, in order, after the sync. */

@@ -37,6 +37,7 @@ export class WriterThread implements AsyncDisposable {
   #ended: Promise<void> = Promise.resolve();
   #waiting: Waiting[] = [];
   #outbox: Job[] = [];
+  #finishing: (() => void)[] = [];
   #pendingMails = 0;
   #pendingBytes = 0;
   #hasStarted = false;
@@ -110,9 +111,14 @@ export class WriterThread implements AsyncDisposable {
     }
   }
 
-  /** Lets the thread copy the rest of the log into the database and start the log anew. */
-  finishCheckpoint(): void {
+  /**
+   * Lets the thread copy the rest of the log into the database and start the log anew. Resolves when it has, or could not; the
+   * next {@link WriterThreadOptions.onCommit} says how much of the log is in use then.
+   */
+  finishCheckpoint(): Promise<void> {
+    if (this.#worker === null) return Promise.resolve();
     this.#post({ kind: "finish-checkpoint" });
+    return new Promise((resolve) => this.#finishing.push(resolve));
   }
 
   /** Refuses what comes from now on, lets everything asked for before finish, and ends the thread. */
@@ -150,6 +156,7 @@ export class WriterThread implements AsyncDisposable {
     worker.on("message", (message: FromWriter) => {
       if (message.kind === "outcomes") this.#settle(message.outcomes, message.logBytes);
       else if (message.kind === "foreign-change") this.#options.onForeignChange();
+      else if (message.kind === "checkpoint-finished") this.#finishing.shift()?.();
       else if (message.kind === "unusable") ready.reject(new Error(message.reason));
       else {
         this.#onReady(worker);
@@ -175,6 +182,7 @@ export class WriterThread implements AsyncDisposable {
     this.#worker = null;
     this.#outbox = [];
     for (const waiting of this.#waiting.splice(0)) waiting(null);
+    for (const finished of this.#finishing.splice(0)) finished();
     if (this.#isClosing || !this.#hasStarted) return;
     this.#options.log?.error({ delayMs: this.#restartDelayMs }, "The store's writer stopped and is started again");
     this.#restartTimer = setTimeout(() => {

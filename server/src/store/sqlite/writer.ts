@@ -42,7 +42,8 @@ class Writer {
     this.#drain();
     while (this.#queue.length > 0 || this.#checkpointIsDue) {
       if (this.#queue.length > 0) this.#runBatch(this.#nextBatch());
-      if (this.#checkpointIsDue || this.#logBytes > maxLogBytes) this.#checkpoint("PASSIVE");
+      if (this.#checkpointIsDue) this.#finishCheckpoint();
+      else if (this.#logBytes > maxLogBytes) this.#checkpoint("PASSIVE");
       this.look();
       this.#drain();
     }
@@ -115,8 +116,13 @@ class Writer {
     this.#dataVersion = null;
   }
 
-  #checkpoint(mode: "PASSIVE" | "TRUNCATE"): void {
+  #finishCheckpoint(): void {
     this.#checkpointIsDue = false;
+    this.#checkpoint("PASSIVE");
+    this.#tell({ kind: "checkpoint-finished" });
+  }
+
+  #checkpoint(mode: "PASSIVE" | "TRUNCATE"): void {
     try {
       this.#connection?.get(`PRAGMA wal_checkpoint(${mode})`);
       this.#logBytes = 0;
