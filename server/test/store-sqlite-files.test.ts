@@ -4,6 +4,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSy
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, test } from "node:test";
+import { DatabaseFile } from "../src/store/sqlite/database-file.ts";
 import { LogKeeper } from "../src/store/sqlite/log-keeper.ts";
 import { restoreSqlite } from "../src/store/sqlite/restore.ts";
 import { acquireServeLock } from "../src/store/sqlite/serve-lock.ts";
@@ -54,7 +55,9 @@ describe("the files of SQLite", () => {
   test("are copied back by a thread that ends when there was nothing to copy for a while", async () => {
     await using scene = await StoreScene.open(sqliteEngine);
     using threads = new StartedThreads();
-    await using keeper = new LogKeeper(databaseOf(scene.place as DataDirectory), undefined, 1);
+    const path = databaseOf(scene.place as DataDirectory);
+    using file = new DatabaseFile(path);
+    await using keeper = new LogKeeper({ path, file, restMs: 1 });
     for (let count = 1; count <= 2; count++) {
       await new Promise<void>((resolve) => keeper.note(Number.MAX_SAFE_INTEGER, async () => resolve()));
       assert.deepEqual(
@@ -62,6 +65,23 @@ describe("the files of SQLite", () => {
         Array.from({ length: count }, () => "store-copier"),
       );
       await until("the thread has ended", () => threads.running === 0);
+    }
+  });
+
+  test("have a log that is not ended while the database cannot be synced", async () => {
+    await using scene = await StoreScene.open(sqliteEngine);
+    const path = databaseOf(scene.place as DataDirectory);
+    for (const [name, times] of [
+      [path, 1],
+      [`${path}.missing`, 0],
+    ] as const) {
+      let ended = 0;
+      {
+        using file = new DatabaseFile(name);
+        await using keeper = new LogKeeper({ path, file });
+        keeper.note(Number.MAX_SAFE_INTEGER, async () => void ended++);
+      }
+      assert.equal(ended, times);
     }
   });
 

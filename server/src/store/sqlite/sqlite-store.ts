@@ -4,6 +4,7 @@ import { isRefusal, Refusal } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import type * as contract from "../store.ts";
 import { Connection } from "./connection.ts";
+import { DatabaseFile } from "./database-file.ts";
 import { CopierThread } from "./copier-thread.ts";
 import { DirectoryCache } from "./directory-cache.ts";
 import * as directory from "./directory-reads.ts";
@@ -34,7 +35,9 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<cont
   makeDirectory(dataDir);
   const file = join(dataDir, databaseName);
   await using opened = new AsyncDisposableStack();
-  const keeper = opened.use(new LogKeeper(file, options.log));
+  // Closed last: see there.
+  const databaseFile = opened.use(new DatabaseFile(file));
+  const keeper = opened.use(new LogKeeper({ file: databaseFile, path: file, log: options.log }));
   const entries = new DirectoryCache();
   const foreignListeners = new Set<() => void>();
   const writer: WriterThread = await WriterThread.start({
@@ -49,13 +52,14 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<cont
   syncPath(dataDir);
   const reader = opened.use(new Connection(file, { readOnly: true }));
   reader.exec("PRAGMA cache_size = -16384");
-  const store = new SqliteStore({ file, reader, writer, keeper, entries, foreignListeners });
+  const store = new SqliteStore({ file, databaseFile, reader, writer, keeper, entries, foreignListeners });
   opened.move();
   return store;
 }
 
 interface StoreParts {
   file: string;
+  databaseFile: DatabaseFile;
   reader: Connection;
   writer: WriterThread;
   keeper: LogKeeper;
@@ -263,12 +267,13 @@ class SqliteStore implements contract.Store {
 
   /** Lets changes in flight finish, then copies the log back and closes everything. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const { reader, writer, keeper } = this.#parts;
+    const { reader, writer, keeper, databaseFile } = this.#parts;
     this.#isClosed = true;
     await keeper[Symbol.asyncDispose]();
     // Before the writer, which removes the log only when it is the last to close.
     reader[Symbol.dispose]();
     await writer[Symbol.asyncDispose]();
+    databaseFile[Symbol.dispose]();
   }
 
   #read<Result>(read: (reader: Connection) => Result): Result {
