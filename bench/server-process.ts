@@ -6,8 +6,12 @@ import type { SmtpTarget } from "./smtp-lane.ts";
 const entry = fileURLToPath(new URL("../server/bin/catmails.mjs", import.meta.url));
 const discardEntry = fileURLToPath(new URL("./discard-server.ts", import.meta.url));
 
-/** What the bench changes in the server's configuration: connections that never end, from one address and of one user. */
-const raised = {
+/**
+ * What the bench changes in the server's configuration: connections that never end, from one address and of one user, and no line in the
+ * log for each mail, as with the peers.
+ */
+const changed = {
+  CATMAILS_LOG_LEVEL: "warn",
   CATMAILS_SMTP_MAX_MAILS: "999999999",
   CATMAILS_SMTP_MAX_CONNECTIONS: "2000",
   CATMAILS_SMTP_MAX_CONNECTIONS_PER_IP: "2000",
@@ -76,7 +80,7 @@ function environment(options: ServerOptions): Record<string, string | undefined>
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("CATMAILS_"));
   return {
     ...Object.fromEntries(inherited),
-    ...raised,
+    ...changed,
     CATMAILS_DATA_DIR: options.dataDir,
     CATMAILS_SMTP_PORT: "0",
     CATMAILS_HTTP_PORT: "0",
