@@ -155,7 +155,7 @@ for (const [name, trouble] of [
   });
 }
 
-const busy = { from: "", subject: "", content: "", contentAt: null };
+const busy = { from: "", subject: "", received: 0, content: "", contentAt: null };
 
 test("a store that cannot keep a content does not stop it from being read", async () => {
   await using house = await House.open();

@@ -92,6 +92,7 @@ describe("a parser of mails", () => {
       subject: "big",
       content: "",
       contentAt: null,
+      received: 0,
       defects: ["parse_timeout"],
     });
     assert.equal(summarizeMail(small).content, "body");
@@ -101,7 +102,7 @@ describe("a parser of mails", () => {
     await using parser = new MailParser({ ...patient, workerHeapMb: 24 });
     const bomb = Buffer.from(`${header}Content-Type: text/html\r\n\r\n${"<p>x".repeat(2_000_000)}`);
     const [broken, next] = await Promise.all([parser.summarize(bomb), parser.summarize(big)]);
-    const shown = { from: "alice@example.com", subject: "big", content: "", contentAt: null };
+    const shown = { from: "alice@example.com", subject: "big", content: "", contentAt: null, received: 0 };
     assert.deepEqual(broken, { ...shown, defects: ["parse_failed"] });
     assert.deepEqual(next, summarizeMail(big));
   });

@@ -75,18 +75,16 @@ export class Feed implements AsyncDisposable {
     return this.#users.has(userId);
   }
 
-  /** Tells followers of mails that this process has just committed, in commit order. */
-  announce(mails: readonly { userId: number; mail: AnnouncedMail }[]): void {
-    for (const { userId, mail } of mails) {
-      const user = this.#users.get(userId);
-      if (user === undefined) continue;
-      user.announcements++;
-      const inOrder = mail.id === user.lastId + 1;
-      if (mail.id > user.lastId) user.lastId = mail.id;
-      for (const follower of user.followers) {
-        if (inOrder && isRead(mail)) follower.offer(mail);
-        else if (follower.cursor < mail.id) follower.catchUp();
-      }
+  /** Tells followers of a mail that this process has just committed; to be called in commit order. */
+  announce(userId: number, mail: AnnouncedMail): void {
+    const user = this.#users.get(userId);
+    if (user === undefined) return;
+    user.announcements++;
+    const inOrder = mail.id === user.lastId + 1;
+    if (mail.id > user.lastId) user.lastId = mail.id;
+    for (const follower of user.followers) {
+      if (inOrder && isRead(mail)) follower.offer(mail);
+      else if (follower.cursor < mail.id) follower.catchUp();
     }
   }
 

@@ -3,7 +3,7 @@ import type { Address } from "../address.ts";
 import { parseAddress } from "../address.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Envelope, Origin } from "../origin.ts";
-import { countReceived, outlineMail, type MailOutline, type MailParser } from "../mime/mime.ts";
+import { outlineMail, type MailOutline, type MailParser } from "../mime/mime.ts";
 import { maxUnparsedBytes, type Mailbox, type NewMailRecipient, type Route, type Store } from "../store/store.ts";
 import type { Admission } from "./admission.ts";
 import type { DiskSpace } from "./disk-space.ts";
@@ -134,22 +134,20 @@ export class Receiver {
     const receivedAtMs = Date.now();
     const sizeBytes = mail.raw.byteLength;
     if (!this.hasRoom()) return { kind: "no_room" };
-    if (countReceived(mail.raw) > maxReceived) return { kind: "looping" };
     // Begun before the store owns the bytes, and awaited only where a recipient's domain wants to know before the 250.
     const begun = senders?.results.begin(mail.envelope, mail.raw) ?? null;
     const read = this.#read(mail.raw, mail.recipients);
     const summary = read instanceof Promise ? await read : read;
+    if (summary.received > maxReceived) return { kind: "looping" };
     const mailFrom = summary.from === "" ? mail.envelope.from : summary.from;
     const check = begun === null ? null : (senders?.results.about(mailFrom, begun) ?? null);
     if (check !== null && (await senders?.results.refuses(mail.recipients, check))) return { kind: "dmarc" };
-    const fields = {
-      mailFrom,
-      subject: summary.subject,
-      content: summary.content,
-      receivedAtMs,
-    };
+    const { subject, content } = summary;
     const { delivered, gone } = await store.commit({
-      ...fields,
+      mailFrom,
+      subject,
+      content,
+      receivedAtMs,
       contentAt: summary.contentAt,
       raw: mail.raw,
       envelopeFrom: mail.envelope.from,
@@ -158,9 +156,9 @@ export class Receiver {
       recipients: mail.recipients,
     });
     if (delivered.length === 0) return { kind: "gone" };
-    feed.announce(
-      delivered.map(({ userId, id, mailboxId, mailTo }) => ({ userId, mail: { id, mailboxId, mailTo, ...fields } })),
-    );
+    for (const { userId, id, mailboxId, mailTo } of delivered) {
+      feed.announce(userId, { id, mailboxId, mailTo, mailFrom, subject, content, receivedAtMs });
+    }
     if (check !== null) void senders?.results.keep(delivered, check);
     metrics.receivedMails.inc();
     metrics.receivedBytes.inc(sizeBytes);

@@ -1,4 +1,3 @@
-import { fixedBytes } from "../freed-bytes.ts";
 import { mimeLimits, type Defect } from "./defect.ts";
 
 /** Where a header field lies in raw, as byte offsets. The value still holds its folds and encoded words. */
@@ -139,15 +138,9 @@ export function hasName(raw: Uint8Array, field: HeaderField, name: string): bool
   return true;
 }
 
-/**
- * The number of `Received` fields in the header of a mail, for loop detection (RFC 5321 section 6.3). Costs one pass
- * over the header, within the caps of {@link mimeLimits}, and never throws.
- */
-export function countReceived(raw: Buffer): number {
-  const header = fixedBytes(raw.subarray(0, mimeLimits.headerBytes));
+/** How many of the fields have that name, which must be given in lower case. */
+export function countFields(raw: Uint8Array, fields: readonly HeaderField[], name: string): number {
   let count = 0;
-  for (const field of scanHeader(header, 0, null, new Set()).fields) {
-    if (hasName(header, field, "received")) count++;
-  }
+  for (const field of fields) if (hasName(raw, field, name)) count++;
   return count;
 }

@@ -1,7 +1,7 @@
 /** The face of this room: raw bytes in, what they say out. Pure, bounded, and never the loss of a mail. */
 export { decodePart, decodeText } from "./body-text.ts";
 export { mimeLimits, type Defect } from "./defect.ts";
-export { countReceived, type HeaderField } from "./header.ts";
+export type { HeaderField } from "./header.ts";
 export { fieldAddresses, fieldName, fieldText, indexMail, type MailIndex } from "./mail-index.ts";
 export type { MailAddress } from "./address-list.ts";
 export type { Part } from "./part.ts";

@@ -2,7 +2,7 @@ import { fixedBytes } from "../freed-bytes.ts";
 import { firstAddress } from "./address-list.ts";
 import { placeOfContent, readContent } from "./content.ts";
 import { mimeLimits, type Defect } from "./defect.ts";
-import { findField, scanHeader, type HeaderField } from "./header.ts";
+import { countFields, findField, scanHeader, type HeaderField } from "./header.ts";
 import { rawValue, readableText } from "./header-text.ts";
 import { readPart } from "./part.ts";
 import { indexFewParts } from "./part-index.ts";
@@ -20,6 +20,8 @@ export interface MailSummary {
    * joined, replaced or cut for it.
    */
   readonly contentAt: { readonly start: number; readonly end: number } | null;
+  /** How many `Received` fields its header has, for loop detection (RFC 5321 section 6.3). */
+  readonly received: number;
   /** What was wrong with the mail, see {@link Defect}. */
   readonly defects: readonly Defect[];
 }
@@ -105,7 +107,7 @@ export function summarizeHeader(raw: Uint8Array, reason: Defect): MailSummary {
     const head = summarizeFields(bytes, scanHeader(bytes, 0, null, defects).fields, defects);
     return { ...head, content: "", contentAt: null, defects: [...defects] };
   } catch {
-    return { from: "", subject: "", content: "", contentAt: null, defects: [reason] };
+    return { from: "", subject: "", received: 0, content: "", contentAt: null, defects: [reason] };
   }
 }
 
@@ -113,12 +115,13 @@ function summarizeFields(
   raw: Buffer,
   fields: readonly HeaderField[],
   defects: Set<Defect>,
-): { from: string; subject: string } {
+): Pick<MailSummary, "from" | "subject" | "received"> {
   const from = findField(raw, fields, "from");
   const subject = findField(raw, fields, "subject");
   return {
     from: from === null ? "" : firstAddress(rawValue(raw, from, defects, fromBytes)),
     subject: subject === null ? "" : readableText(rawValue(raw, subject, defects, subjectBytes)),
+    received: countFields(raw, fields, "received"),
   };
 }
 

@@ -184,7 +184,7 @@ export class House implements AsyncDisposable {
     });
     const [one] = delivered;
     if (one === undefined) throw new Error("the mailbox is gone");
-    this.feed.announce([{ userId: one.userId, mail: { id: one.id, mailboxId, mailTo: one.mailTo, ...fields } }]);
+    this.feed.announce(one.userId, { id: one.id, mailboxId, mailTo: one.mailTo, ...fields });
     return one.id;
   }
 

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { scanHeader } from "../../../src/mime/header.ts";
 import {
-  countReceived,
   fieldAddresses,
   fieldName,
   fieldText,
   mimeLimits,
+  summarizeMail,
   type Defect,
 } from "../../../src/mime/mime.ts";
 import { assertText, mailSeeds, type Target } from "../target.ts";
@@ -48,6 +48,6 @@ export const mailHeader: Target = {
         assertText(address, 320);
       }
     }
-    assert.ok(countReceived(input) <= mimeLimits.headerLines);
+    assert.ok(summarizeMail(input).received <= mimeLimits.headerLines);
   },
 };
