@@ -135,6 +135,28 @@ test("content is stored within seconds of being read, with nobody asking again",
   clearInterval(alive);
 });
 
+test("what is read while the store is busy with the contents before is stored after them", async () => {
+  await using house = await House.open();
+  const ann = await house.addPerson("ann");
+  const busyStore = Promise.withResolvers<void>();
+  const store = recordingBy(house, async (read) => {
+    await busyStore.promise;
+    await house.store.recordContents(read);
+  });
+  const { contents } = countedContents(house, { store });
+  // There is nothing to store yet, which must not be taken for being busy.
+  await contents[Symbol.asyncDispose]();
+  await take(house, ann, htmlMail("one"));
+  await contents.list(pageOf(ann));
+  const first = contents[Symbol.asyncDispose]();
+  await take(house, ann, htmlMail("two"));
+  await contents.list(pageOf(ann));
+  const second = contents[Symbol.asyncDispose]();
+  busyStore.resolve();
+  await Promise.all([first, second]);
+  assert.deepEqual([await storedContent(house, ann, 1), await storedContent(house, ann, 2)], [text, text]);
+});
+
 for (const [name, trouble] of [
   ["the disk is nearly full", { disk: { isLow: true } }],
   ["the parser had no time", { parser: { summarize: () => ({ ...busy, defects: ["parser_busy"] as const }) } }],

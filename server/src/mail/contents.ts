@@ -30,7 +30,7 @@ export class Contents implements AsyncDisposable {
   readonly #known = new Map<string, Promise<MailSummary>>();
   #unrecorded: ReadContent[] = [];
   #unrecordedChars = 0;
-  #isRecording = false;
+  #recording: Promise<void> | null = null;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: ContentsOptions) {
@@ -106,21 +106,27 @@ export class Contents implements AsyncDisposable {
     else this.#timer ??= setTimeout(() => void this.#record(), recordDelayMs).unref();
   }
 
-  async #record(): Promise<void> {
+  /** Resolves when everything is stored that was read by then, and what is read meanwhile. */
+  #record(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const contents = this.#unrecorded;
-    if (contents.length === 0 || this.#isRecording) return;
-    this.#isRecording = true;
-    this.#unrecorded = [];
-    this.#unrecordedChars = 0;
-    try {
-      await this.#options.store.recordContents(contents);
-    } catch {
-      // The store has said what is wrong. Raw still holds them all, and whoever asks next reads them again.
+    if (this.#unrecorded.length > 0) this.#recording ??= this.#recordAll();
+    return this.#recording ?? Promise.resolve();
+  }
+
+  async #recordAll(): Promise<void> {
+    while (this.#unrecorded.length > 0) {
+      const contents = this.#unrecorded;
+      this.#unrecorded = [];
+      this.#unrecordedChars = 0;
+      try {
+        await this.#options.store.recordContents(contents);
+      } catch {
+        // The store has said what is wrong. Raw still holds them all, and whoever asks next reads them again.
+      }
+      for (const read of contents) this.#known.delete(nameOf(read));
     }
-    this.#isRecording = false;
-    for (const read of contents) this.#known.delete(nameOf(read));
+    this.#recording = null;
   }
 }
 
