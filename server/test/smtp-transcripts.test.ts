@@ -98,6 +98,7 @@ const otherTalkers: Readonly<Record<string, string>> = {
   "server/test/https.test.ts": "HTTPS",
   "server/test/ingest-memory.test.ts": "HTTP",
   "server/test/ingest.test.ts": "HTTP",
+  "server/test/smtp-direct-chunks.test.ts": "octets of no protocol",
   "server/test/smtp-drain.test.ts": "a connection that is refused",
   "server/test/socket-push.test.ts": "HTTP and WebSocket by hand",
   "server/test/support/api-client.ts": "HTTP",

@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { handshakeTimeoutMs, shakeHands, type Encryption, type HandshakeEnd } from "../encryption.ts";
 import type { Logger } from "../log.ts";
+import { onChunk } from "./direct-chunks.ts";
 import type { SmtpLimits } from "./limits.ts";
 import type { ConnectionCut, SmtpMetrics } from "./metrics.ts";
 import { Pace } from "./pace.ts";
@@ -133,7 +134,8 @@ export class Connection implements Writer {
   #listen(): void {
     const { log, remote } = this.#options;
     this.#socket.on("error", (error) => log.debug({ err: error, remote }, "SMTP connection broke"));
-    this.#socket.on("data", this.#take).on("end", this.#endInput).on("drain", this.#goOn);
+    onChunk(this.#socket, this.#take);
+    this.#socket.on("end", this.#endInput).on("drain", this.#goOn);
   }
 
   #greet(): void {
