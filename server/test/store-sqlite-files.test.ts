@@ -194,11 +194,33 @@ describe("the files of SQLite", () => {
         const mail = await store.readMail({ userId: 1, id: index + 1, mailboxIds: null, nowMs: now });
         assert.equal(hashOf(mail?.raw), hash, `${sizes[index]} bytes from version ${version}`);
       }
+      const idsFor = async (mailTo: string | null) => {
+        const page = { order: "newest", limit: 50, maxChars: 1_000_000, nowMs: now } as const;
+        const mails = await store.listMails({ userId: 1, filters: [{ mailboxId: 1, mailTo }], ...page });
+        return mails.map(({ id }) => id);
+      };
+      assert.deepEqual(await idsFor(null), [6, 5, 4, 3, 2, 1], `a mailbox from version ${version}`);
+      assert.deepEqual(await idsFor("ann+even@mails.localhost"), [6, 4, 2], `a tag from version ${version}`);
       await store.trimMails({ userId: 1, beforeMs: Number.MAX_SAFE_INTEGER, maxCount: 0, limit: 10 });
       using database = new DatabaseSync(databaseOf(place), { readOnly: true });
       const left = "SELECT (SELECT count(*) FROM raw) + (SELECT count(*) FROM raw_part) AS n";
       assert.equal(database.prepare(left).get()?.["n"], 0);
     }
+  });
+
+  test("of an older version keep their small pages, and get large ones by a backup", async () => {
+    await using place = new DataDirectory();
+    makeOldDatabase(place.dataDir, 1, [500]);
+    await using store = await place.open();
+    const backup = place.backupTarget();
+    await store.backup(backup);
+    const pageBytes = (path: string): unknown => {
+      using database = new DatabaseSync(path, { readOnly: true });
+      return database.prepare("PRAGMA page_size").get()?.["page_size"];
+    };
+    await store.trimMails({ userId: 1, beforeMs: Number.MAX_SAFE_INTEGER, maxCount: 0, limit: 10 });
+    assert.equal((await store.reusableBytes()) % 4096, 0);
+    assert.deepEqual([databaseOf(place), backup].map(pageBytes), [4096, 16_384]);
   });
 
   test("may be made by several processes at once", { timeout: 60_000 }, async () => {

@@ -19,7 +19,7 @@ export function newestVersion(): number {
 
 /**
  * A database as the program of that schema version (from 1 up) left it, with a mail for each size in octets, whose ids count from
- * 1, of user 1. Answers the hex SHA-256 of their raw bytes. What was in the directory is removed.
+ * 1, of user 1, those with an even id for `ann+even@mails.localhost`. Answers the hex SHA-256 of their raw bytes. What was in the directory is removed.
  */
 export function makeOldDatabase(dataDir: string, version: number, sizes: readonly number[]): string[] {
   rmSync(dataDir, { recursive: true, force: true });
@@ -65,8 +65,10 @@ function addMail(database: DatabaseSync, id: number, bytes: Buffer): void {
     )
     .run(id, `mail ${id}`);
   database
-    .prepare("INSERT INTO mail (user_id, id, mailbox_id, message_id, received_at, size) VALUES (1, ?, 1, ?, 0, ?)")
-    .run(id, id, bytes.length);
+    .prepare(
+      "INSERT INTO mail (user_id, id, mailbox_id, message_id, mail_to, received_at, size) VALUES (1, ?, 1, ?, ?, 0, ?)",
+    )
+    .run(id, id, id % 2 === 0 ? "ann+even@mails.localhost" : null, bytes.length);
 }
 
 function addRaw(database: DatabaseSync, { id, bytes, version }: { id: number; bytes: Buffer; version: number }): void {

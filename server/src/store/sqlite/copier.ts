@@ -4,6 +4,7 @@ import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { messageOf } from "../../errors.ts";
 import { Connection } from "./connection.ts";
 import { syncPath } from "./durable-files.ts";
+import { newPageBytes } from "./schema.ts";
 
 // Entry of a thread that copies pages, so that neither the event loop nor the writer waits for it: from the write-ahead
 // log into the database, and from the database into a backup.
@@ -22,6 +23,7 @@ function backUp(connection: Connection, target: string): void {
   // VACUUM INTO takes an empty file, and so the copy is never readable by others.
   closeSync(openSync(partial, "wx", 0o600));
   try {
+    connection.exec(`PRAGMA page_size = ${newPageBytes}`);
     connection.change("VACUUM INTO ?", partial);
     syncPath(partial);
     // A link, unlike a rename, never takes the place of a file that is there.

@@ -1,6 +1,7 @@
 import type { NewMail, NewMailRecipient, ReadContent } from "../store.ts";
 import type { Connection } from "./connection.ts";
 import { placeInRaw } from "./content-in-raw.ts";
+import { listMail, settleNewMails } from "./mailbox-parts.ts";
 import { insertRaw } from "./raw-bytes.ts";
 
 /** Ids in the order of a mail's recipients, of one recipient the id alone; 0 where the mailbox is gone. All 0: nothing was stored. */
@@ -19,7 +20,9 @@ export function insertMails(connection: Connection, mails: readonly NewMail[]): 
   const mailboxes = new MailboxCheck(connection);
   const plans = mails.map((mail) => ({ mail, live: mail.recipients.map((entry) => mailboxes.find(entry, mail)) }));
   const next = takeIds(connection, plans);
-  return plans.map((plan) => insertMail(connection, plan, next));
+  const ids = plans.map((plan) => insertMail(connection, plan, next));
+  settleNewMails(connection);
+  return ids;
 }
 
 interface MailPlan {
@@ -85,16 +88,18 @@ function insertMail(connection: Connection, { mail, live }: MailPlan, next: Map<
     const id = next.get(userId);
     if (id === undefined) throw new Error("a mail has no id");
     next.set(userId, id + 1);
+    const otherAddress = mailTo === mailbox.address ? null : mailTo;
     connection.insert(
       `INSERT INTO mail (user_id, id, mailbox_id, message_id, mail_to, received_at, size) VALUES (?, ?, ?, ?, ?, ?, ?)`,
       userId,
       id,
       mailboxId,
       messageId,
-      mailTo === mailbox.address ? null : mailTo,
+      otherAddress,
       mail.receivedAtMs,
       mail.raw.length,
     );
+    listMail(connection, { userId, mailboxId, mailTo: otherAddress, id });
     return id;
   });
   return ids.length === 1 ? (ids[0] ?? 0) : ids;

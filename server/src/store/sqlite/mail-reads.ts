@@ -3,7 +3,8 @@ import type { ListedMail, MailDetails, MailFilter, MailQuery, MailRecord, Stored
 import { boundLimit, type Connection } from "./connection.ts";
 import { contentColumns, contentOf } from "./content-in-raw.ts";
 import type { MailMemory } from "./mail-memory.ts";
-import { filterIds, MergedIds } from "./merged-ids.ts";
+import { partsInOrder } from "./mailbox-parts.ts";
+import { filterIds, inBothOrders, MergedIds } from "./merged-ids.ts";
 import { wholeRaw } from "./raw-bytes.ts";
 import { mailboxIsLive } from "./rows.ts";
 
@@ -221,22 +222,24 @@ function* readRange(
   query: MailQuery,
   { filter, address }: { filter: MailFilter; address: string },
 ): Iterable<ListedMail> {
-  const { userId, order, limit } = query;
+  const { userId, order } = query;
   const { mailboxId, mailTo: only } = filter;
-  const sql = rangeSql[only === null ? "mailbox" : "address"][order];
   const names = only === null ? [] : [only];
-  let { afterId = 0, beforeId = Number.MAX_SAFE_INTEGER } = query;
-  for (let left = limit; left > 0; left -= readMails) {
-    const count = Math.min(left, readMails);
-    const rows = reading.connection.values<RangeRow>(sql, userId, mailboxId, afterId, beforeId, ...names, count);
-    for (const [id, mailFrom, mailTo, subject, text, contentStart, raw, receivedAtMs] of rows) {
-      const content = contentOf(text, contentStart);
-      const mail = { id, mailboxId, mailFrom, mailTo: mailTo ?? address, subject, content, receivedAtMs };
-      if (order === "newest") beforeId = id;
-      else afterId = id;
-      yield noted(reading, query, raw === null ? mail : { ...mail, content: null, raw });
+  let { afterId = 0, beforeId = Number.MAX_SAFE_INTEGER, limit: left } = query;
+  for (const sql of rangeSql[only === null ? "mailbox" : "address"][order]) {
+    for (let isMore = true; isMore && left > 0;) {
+      const count = Math.min(left, readMails);
+      const rows = reading.connection.values<RangeRow>(sql, userId, mailboxId, afterId, beforeId, ...names, count);
+      for (const [id, mailFrom, mailTo, subject, text, contentStart, raw, receivedAtMs] of rows) {
+        const content = contentOf(text, contentStart);
+        const mail = { id, mailboxId, mailFrom, mailTo: mailTo ?? address, subject, content, receivedAtMs };
+        if (order === "newest") beforeId = id;
+        else afterId = id;
+        yield noted(reading, query, raw === null ? mail : { ...mail, content: null, raw });
+      }
+      left -= rows.length;
+      isMore = rows.length === count;
     }
-    if (rows.length < count) return;
   }
 }
 
@@ -251,22 +254,23 @@ type RangeRow = [
   receivedAt: number,
 ];
 
+/** To be read in turns, like those of {@link filterIds}. */
 const rangeSql = {
-  mailbox: { newest: rangeOf("mail_mailbox", "", "DESC"), oldest: rangeOf("mail_mailbox", "", "ASC") },
-  address: {
-    newest: rangeOf("mail_sub", "AND m.mail_to = ?", "DESC"),
-    oldest: rangeOf("mail_sub", "AND m.mail_to = ?", "ASC"),
-  },
+  mailbox: inBothOrders((order) => partsInOrder("mailbox", order).map((table) => rangeOf(table, "", order))),
+  address: inBothOrders((order) =>
+    partsInOrder("address", order).map((table) => rangeOf(table, "AND i.mail_to = ?", order)),
+  ),
 };
 
 /**
- * The index is named, because SQLite would rather walk all of the user's mails than look each one up from it. That the
- * mailbox is this user's and live was asked in the same moment: joining it again would cost a third more.
+ * The join is told its order, because SQLite would rather walk all of the user's mails than look each one up. That the mailbox is
+ * this user's and live was asked in the same moment: joining it again would cost a third more.
  */
-function rangeOf(index: string, condition: string, direction: string): string {
-  return `SELECT m.id, g.mail_from, m.mail_to, g.subject, ${contentColumns}, m.received_at FROM mail m INDEXED BY ${index}
-    CROSS JOIN message g ON g.id = m.message_id
-    WHERE m.user_id = ? AND m.mailbox_id = ? AND m.id > ? AND m.id < ? ${condition} ORDER BY m.id ${direction} ${boundLimit}`;
+function rangeOf(table: string, condition: string, order: MailQuery["order"]): string {
+  return `SELECT i.id, g.mail_from, m.mail_to, g.subject, ${contentColumns}, m.received_at FROM ${table} i
+    CROSS JOIN mail m ON m.user_id = i.user_id AND m.id = i.id CROSS JOIN message g ON g.id = m.message_id
+    WHERE i.user_id = ? AND i.mailbox_id = ? AND i.id > ? AND i.id < ? ${condition}
+    ORDER BY i.id ${order === "newest" ? "DESC" : "ASC"} ${boundLimit}`;
 }
 
 /** Mails that match any of the filters, by id: one index range for each, merged as far as somebody reads on. */

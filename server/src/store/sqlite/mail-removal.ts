@@ -1,4 +1,5 @@
 import type { Connection } from "./connection.ts";
+import { partsInOrder, unlistMail } from "./mailbox-parts.ts";
 import { deleteRaw } from "./raw-bytes.ts";
 
 // Each function runs inside the writer's transaction, in steps that are small in rows and in bytes: freeing the pages of
@@ -15,9 +16,13 @@ interface Step {
 
 interface DoomedMail {
   id: number;
+  mailbox_id: number;
+  mail_to: string | null;
   message_id: number;
   size: number;
 }
+
+const doomedColumns = "m.id, m.mailbox_id, m.mail_to, m.message_id, m.size";
 
 /** Store.purge. */
 export function purge(connection: Connection, input: { nowMs: number; limit: number }): number {
@@ -40,7 +45,7 @@ export function trimMails(
   input: { userId: number; beforeMs: number; maxCount: number; limit: number },
 ): number {
   const oldest = connection.all<DoomedMail & { received_at: number }>(
-    "SELECT id, message_id, size, received_at FROM mail WHERE user_id = ? ORDER BY id LIMIT ?",
+    `SELECT ${doomedColumns}, m.received_at FROM mail m WHERE m.user_id = ? ORDER BY m.id LIMIT ?`,
     input.userId,
     input.limit,
   );
@@ -61,15 +66,14 @@ function countBeyond(connection: Connection, input: { userId: number; maxCount: 
 
 /** Takes mails of a deleted mailbox away, and the mailbox itself once it is empty. */
 function purgeMailbox(connection: Connection, mailbox: { id: number; user_id: number }, step: Step): void {
-  const doomed = connection.all<DoomedMail>(
-    "SELECT id, message_id, size FROM mail WHERE user_id = ? AND mailbox_id = ? ORDER BY id LIMIT ?",
-    mailbox.user_id,
-    mailbox.id,
-    step.rows,
-  );
+  const doomed = connection.all<DoomedMail>(ofMailboxSql, mailbox.user_id, mailbox.id, step.rows);
   if (doomed.length > 0) deleteMails(connection, mailbox.user_id, { doomed, step });
   else step.rows -= connection.change("DELETE FROM alias WHERE id = ?", mailbox.id);
 }
+
+const ofMailboxSql = `SELECT ${doomedColumns} FROM (${partsInOrder("mailbox", "oldest")
+  .map((table) => `SELECT id FROM ${table} WHERE user_id = ?1 AND mailbox_id = ?2`)
+  .join(" UNION ALL ")}) i CROSS JOIN mail m ON m.user_id = ?1 AND m.id = i.id LIMIT ?3`;
 
 /** Deletes these mails of one user as far as the step allows, at least one; answers how many went. */
 function deleteMails(
@@ -82,6 +86,7 @@ function deleteMails(
   for (const mail of doomed) {
     if (rows > 0 && bytes + mail.size > step.bytes) break;
     connection.change("DELETE FROM mail WHERE user_id = ? AND id = ?", userId, mail.id);
+    unlistMail(connection, { userId, mailboxId: mail.mailbox_id, mailTo: mail.mail_to, id: mail.id });
     connection.change("DELETE FROM mail_sender WHERE user_id = ? AND id = ?", userId, mail.id);
     dropMessage(connection, mail);
     rows++;

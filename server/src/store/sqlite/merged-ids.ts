@@ -1,5 +1,6 @@
 import type { MailFilter, MailQuery } from "../store.ts";
 import { boundLimit, type Connection } from "./connection.ts";
+import { partsInOrder } from "./mailbox-parts.ts";
 
 /**
  * The ids of the mails that match any of some filters, each once, in the query's order. Reads a few ids per filter at a
@@ -81,21 +82,39 @@ export function filterIds(
   { filter, after, before, limit }: { filter: MailFilter; after: number; before: number; limit: number },
 ): number[] {
   const { mailboxId, mailTo } = filter;
-  const sql = idsSql[dmarc === undefined ? "mail" : "mail_sender"][mailTo === null ? "mailbox" : "sub"][order];
+  const statements = idsSql[dmarc === undefined ? "mail" : "sender"][mailTo === null ? "mailbox" : "address"][order];
   const names = [mailTo, dmarc].filter((value) => value !== null && value !== undefined);
-  return connection.column<number>(sql, userId, mailboxId, ...names, after, before, limit);
+  const ids: number[] = [];
+  for (const sql of statements) {
+    ids.push(...connection.column<number>(sql, userId, mailboxId, ...names, after, before, limit - ids.length));
+    if (ids.length >= limit) break;
+  }
+  return ids;
 }
 
-const idsSql = { mail: idsOf("mail"), mail_sender: idsOf("mail_sender") };
-
-function idsOf(table: "mail" | "mail_sender"): Record<"mailbox" | "sub", Record<MailQuery["order"], string>> {
-  const result = table === "mail" ? "" : "AND dmarc = ?";
+/** To be asked in turns: what one answers comes before what the next does. */
+const idsSql = {
+  mail: {
+    mailbox: inBothOrders((order) => partsInOrder("mailbox", order).map((table) => idsOf(table, "", order))),
+    address: inBothOrders((order) =>
+      partsInOrder("address", order).map((table) => idsOf(table, "AND mail_to = ?", order)),
+    ),
+  },
   // The index is named, so that no guess of SQLite's can turn a look-up into a walk.
-  const select = (index: string, name: string, direction: string): string =>
-    `SELECT id FROM ${table} INDEXED BY ${table}_${index} WHERE user_id = ? AND mailbox_id = ? ${name} ${result}
-     AND id > ? AND id < ? ORDER BY id ${direction} ${boundLimit}`;
-  return {
-    mailbox: { newest: select("mailbox", "", "DESC"), oldest: select("mailbox", "", "ASC") },
-    sub: { newest: select("sub", "AND mail_to = ?", "DESC"), oldest: select("sub", "AND mail_to = ?", "ASC") },
-  };
+  sender: {
+    mailbox: inBothOrders((order) => [idsOf("mail_sender INDEXED BY mail_sender_mailbox", "AND dmarc = ?", order)]),
+    address: inBothOrders((order) => [
+      idsOf("mail_sender INDEXED BY mail_sender_sub", "AND mail_to = ? AND dmarc = ?", order),
+    ]),
+  },
+};
+
+/** One for each order of a list. */
+export function inBothOrders<Value>(make: (order: MailQuery["order"]) => Value): Record<MailQuery["order"], Value> {
+  return { newest: make("newest"), oldest: make("oldest") };
+}
+
+function idsOf(table: string, condition: string, order: MailQuery["order"]): string {
+  return `SELECT id FROM ${table} WHERE user_id = ? AND mailbox_id = ? ${condition}
+    AND id > ? AND id < ? ORDER BY id ${order === "newest" ? "DESC" : "ASC"} ${boundLimit}`;
 }

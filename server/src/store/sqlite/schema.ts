@@ -3,11 +3,8 @@ import { Connection, busyTimeoutMs, sqliteCode, sqliteCodes } from "./connection
 
 /** `catM` in ASCII: says in the file's header that it is ours. */
 const applicationId = 0x6361744d;
-/**
- * Page size of a new database. Measured with 4 KB mails of 50 users: a lone mail writes 34 KB of log (8 KiB pages: 63,
- * 16 KiB: 101), one of a batch of fifty 12 KB (17, 15), and 8.8 KB stay in the database (12.3, 9.6).
- */
-export const pageBytes = 4096;
+/** Page size of a new database, and of a copy: see docs/decisions/0009-large-pages-and-lots.md. */
+export const newPageBytes = 16_384;
 
 interface Migration {
   version: number;
@@ -40,6 +37,11 @@ export function openForWriting(file: string): Connection {
 /** SQLite's `synchronous` of this connection; 2 (FULL) means that a commit ends with a sync. */
 export function readSynchronous(connection: Connection): number {
   return connection.get<{ synchronous: number }>("PRAGMA synchronous")?.synchronous ?? -1;
+}
+
+/** Bytes of a page of this database: an older one has smaller pages. */
+export function readPageBytes(connection: Connection): number {
+  return connection.get<{ page_size: number }>("PRAGMA page_size")?.page_size ?? 0;
 }
 
 /** The schema version of a database file that is ours; throws an `Error` with one clear line otherwise. */
@@ -79,7 +81,7 @@ function migrate(connection: Connection, file: string): void {
     throw new Error(`The file ${file} is not a Cat Mails database.`, { cause: error });
   }
   // Takes effect only while the file has no page yet.
-  connection.exec(`PRAGMA page_size = ${pageBytes}; PRAGMA synchronous = FULL`);
+  connection.exec(`PRAGMA page_size = ${newPageBytes}; PRAGMA synchronous = FULL`);
   retryWhileBusy(() => connection.exec("BEGIN EXCLUSIVE"));
   try {
     // Read again under the lock: another process may have been first.

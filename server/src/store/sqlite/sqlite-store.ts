@@ -12,7 +12,7 @@ import { makeDirectory, syncPath } from "./durable-files.ts";
 import { LogKeeper } from "./log-keeper.ts";
 import { MailMemory } from "./mail-memory.ts";
 import { describeMail, listMails, readMail } from "./mail-reads.ts";
-import { pageBytes, readSchemaVersion } from "./schema.ts";
+import { readPageBytes, readSchemaVersion } from "./schema.ts";
 import { listSenderRules, senderPolicy } from "./sender-reads.ts";
 import { WriterThread } from "./writer-thread.ts";
 
@@ -237,7 +237,7 @@ class SqliteStore implements contract.Store {
   async reusableBytes(): Promise<number> {
     return this.#read((reader) => {
       const pages = reader.get<{ freelist_count: number }>("PRAGMA freelist_count")?.freelist_count ?? 0;
-      return pages * pageBytes;
+      return pages * readPageBytes(reader);
     });
   }
 

@@ -3,7 +3,7 @@ import { messageOf } from "../../errors.ts";
 import { freeBytes } from "../../freed-bytes.ts";
 import type { Connection } from "./connection.ts";
 import { unpackJobs } from "./packed-jobs.ts";
-import { openForWriting, pageBytes } from "./schema.ts";
+import { openForWriting, readPageBytes } from "./schema.ts";
 import { refusedBecause, runJobs, TransactionFailure } from "./transaction.ts";
 import type { FromWriter, Job, Outcome, ToWriter, WriterStart } from "./writer-messages.ts";
 
@@ -25,6 +25,7 @@ class Writer {
   #checkpointIsDue = false;
   #isClosing = false;
   #logBytes = 0;
+  #pageBytes = 0;
   #lookAgainAt = 0;
   /** Of the open connection: means nothing to another one. */
   #dataVersion: number | null = null;
@@ -144,9 +145,12 @@ class Writer {
   /** Never throws: it runs after the commit, when nothing may fail any more. */
   #measureLog(): void {
     try {
-      const state = this.#connection?.get<{ log: number; checkpointed: number }>("PRAGMA wal_checkpoint(NOOP)");
-      const pages = state === undefined || state.log === state.checkpointed ? 0 : state.log;
-      this.#logBytes = pages * pageBytes;
+      const connection = this.#connection;
+      this.#logBytes = 0;
+      if (connection === null) return;
+      this.#pageBytes ||= readPageBytes(connection);
+      const state = connection.get<{ log: number; checkpointed: number }>("PRAGMA wal_checkpoint(NOOP)");
+      if (state !== undefined && state.log !== state.checkpointed) this.#logBytes = state.log * this.#pageBytes;
     } catch {
       this.#dropConnection();
     }
