@@ -99,7 +99,7 @@ function insertMail(connection: Connection, { mail, live }: MailPlan, next: Map<
       mail.receivedAtMs,
       mail.raw.length,
     );
-    listMail(connection, { userId, mailboxId, mailTo: otherAddress, id });
+    listMail(connection, userId, { mailboxId, mailTo: otherAddress, id });
     return id;
   });
   return ids.length === 1 ? (ids[0] ?? 0) : ids;

@@ -1,5 +1,5 @@
 import type { Connection } from "./connection.ts";
-import { partsInOrder, unlistMail } from "./mailbox-parts.ts";
+import { partsInOrder, unlistMails } from "./mailbox-parts.ts";
 import { deleteRaw } from "./raw-bytes.ts";
 
 // Each function runs inside the writer's transaction, in steps that are small in rows and in bytes: freeing the pages of
@@ -81,35 +81,67 @@ function deleteMails(
   userId: number,
   { doomed, step }: { doomed: readonly DoomedMail[]; step: Step },
 ): number {
-  let rows = 0;
-  let bytes = 0;
-  for (const mail of doomed) {
-    if (rows > 0 && bytes + mail.size > step.bytes) break;
-    connection.change("DELETE FROM mail WHERE user_id = ? AND id = ?", userId, mail.id);
-    unlistMail(connection, { userId, mailboxId: mail.mailbox_id, mailTo: mail.mail_to, id: mail.id });
-    connection.change("DELETE FROM mail_sender WHERE user_id = ? AND id = ?", userId, mail.id);
-    dropMessage(connection, mail);
-    rows++;
-    bytes += mail.size;
+  const { mails, bytes } = withinStep(doomed, step);
+  if (mails.length > 0) {
+    const ids = JSON.stringify(mails.map(({ id }) => id));
+    for (const table of ["mail", "mail_sender"]) {
+      connection.change(
+        `DELETE FROM ${table} WHERE user_id = ? AND id IN (SELECT value FROM json_each(?))`,
+        userId,
+        ids,
+      );
+    }
+    unlistMails(
+      connection,
+      userId,
+      mails.map(({ id, mailbox_id: mailboxId, mail_to: mailTo }) => ({ id, mailboxId, mailTo })),
+    );
+    dropMessages(connection, mails);
+    const sql = "UPDATE user SET mail_count = mail_count - ?, used_bytes = used_bytes - ? WHERE id = ?";
+    connection.change(sql, mails.length, bytes, userId);
   }
-  const sql = "UPDATE user SET mail_count = mail_count - ?, used_bytes = used_bytes - ? WHERE id = ?";
-  if (rows > 0) connection.change(sql, rows, bytes, userId);
-  step.rows -= rows;
+  step.rows -= mails.length;
   // A step that could not take all of it is over, however many bytes were left.
-  step.bytes = rows < doomed.length ? 0 : step.bytes - bytes;
-  return rows;
+  step.bytes = mails.length < doomed.length ? 0 : step.bytes - bytes;
+  return mails.length;
 }
 
-/** Lets go of a message that one mail less refers to. */
-function dropMessage(connection: Connection, { message_id: messageId, size }: DoomedMail): void {
-  const share = connection.get<{ refs: number }>(
-    "UPDATE message_share SET refs = refs - 1 WHERE message_id = ? RETURNING refs",
-    messageId,
+function withinStep(doomed: readonly DoomedMail[], step: Step): { mails: readonly DoomedMail[]; bytes: number } {
+  let bytes = 0;
+  for (const [index, { size }] of doomed.entries()) {
+    if (index > 0 && bytes + size > step.bytes) return { mails: doomed.slice(0, index), bytes };
+    bytes += size;
+  }
+  return { mails: doomed, bytes };
+}
+
+/** Lets go of messages that one mail each less refers to, and deletes those that none does any more. */
+function dropMessages(connection: Connection, mails: readonly DoomedMail[]): void {
+  const shares = readShares(connection, mails);
+  const gone = mails.filter(({ message_id: messageId }) => {
+    const refs = shares.get(messageId) ?? 1;
+    if (shares.has(messageId)) shares.set(messageId, refs - 1);
+    return refs === 1;
+  });
+  for (const [messageId, refs] of shares) {
+    if (refs > 0) connection.change("UPDATE message_share SET refs = ? WHERE message_id = ?", refs, messageId);
+    else connection.change("DELETE FROM message_share WHERE message_id = ?", messageId);
+  }
+  deleteRaw(
+    connection,
+    gone.map(({ message_id: id, size }) => ({ id, sizeBytes: size })),
   );
-  if (share !== undefined && share.refs > 0) return;
-  if (share !== undefined) connection.change("DELETE FROM message_share WHERE message_id = ?", messageId);
-  deleteRaw(connection, messageId, size);
-  connection.change("DELETE FROM message WHERE id = ?", messageId);
+  connection.change("DELETE FROM message WHERE id IN (SELECT value FROM json_each(?))", idsOf(gone));
+}
+
+/** How many mails refer to each message that has, or had, several. */
+function readShares(connection: Connection, mails: readonly DoomedMail[]): Map<number, number> {
+  const sql = "SELECT message_id, refs FROM message_share WHERE message_id IN (SELECT value FROM json_each(?))";
+  return new Map(connection.values<[number, number]>(sql, idsOf(mails)));
+}
+
+function idsOf(mails: readonly DoomedMail[]): string {
+  return JSON.stringify(mails.map(({ message_id: id }) => id));
 }
 
 /** Forgets removed users whose last mailbox is gone, once every process has had time to notice. */

@@ -1,4 +1,4 @@
-import type { SQLInputValue, SQLOutputValue } from "node:sqlite";
+import type { SQLOutputValue } from "node:sqlite";
 import type { Connection } from "./connection.ts";
 
 // Which mails a mailbox has, and which came for one address of it, is kept in two parts each: see migrations/0008_mailbox_parts.sql.
@@ -19,28 +19,31 @@ export function partsInOrder(of: keyof typeof parts, order: "newest" | "oldest")
   return order === "newest" ? [fresh, settled] : [settled, fresh];
 }
 
-/** A mail, as both lists know it. `mailTo` is `null` for the mailbox's own address. */
+/** What both lists know of a mail. `mailTo` is `null` for the mailbox's own address. */
 interface ListedKey {
-  userId: number;
   mailboxId: number;
   mailTo: string | null;
   id: number;
 }
 
 /** Notes a new mail, inside the writer's transaction. */
-export function listMail(connection: Connection, { userId, mailboxId, mailTo, id }: ListedKey): void {
+export function listMail(connection: Connection, userId: number, { mailboxId, mailTo, id }: ListedKey): void {
   connection.change(parts.mailbox.addSql, userId, mailboxId, id);
   if (mailTo !== null) connection.change(parts.address.addSql, userId, mailboxId, mailTo, id);
 }
 
-/** Forgets a mail that is deleted, inside the writer's transaction. */
-export function unlistMail(connection: Connection, { userId, mailboxId, mailTo, id }: ListedKey): void {
-  unlist(connection, parts.mailbox, [userId, mailboxId, id]);
-  if (mailTo !== null) unlist(connection, parts.address, [userId, mailboxId, mailTo, id]);
+/** Forgets mails that are deleted, inside the writer's transaction. */
+export function unlistMails(connection: Connection, userId: number, mails: readonly ListedKey[]): void {
+  const ofAddresses = mails.filter(({ mailTo }) => mailTo !== null);
+  unlist(connection, parts.mailbox, [userId, mails.map(({ mailboxId, id }) => [mailboxId, id])]);
+  unlist(connection, parts.address, [userId, ofAddresses.map(({ mailboxId, mailTo, id }) => [mailboxId, mailTo, id])]);
 }
 
-function unlist(connection: Connection, { removeSql }: Parts, key: readonly SQLInputValue[]): void {
-  if (connection.change(removeSql.settled, ...key) === 0) connection.change(removeSql.fresh, ...key);
+/** Each key without its user. */
+function unlist(connection: Connection, { removeSql }: Parts, [userId, keys]: [number, readonly unknown[]]): void {
+  if (keys.length === 0) return;
+  const removed = connection.change(removeSql.settled, userId, JSON.stringify(keys));
+  if (removed < keys.length) connection.change(removeSql.fresh, userId, JSON.stringify(keys));
 }
 
 /** A place in the order of the keys: in front of all mails of a mailbox. */
@@ -80,7 +83,8 @@ function partsOf(settled: string, key: readonly string[]) {
   const fresh = `new_${settled}`;
   const columns = key.join(", ");
   const values = key.map(() => "?").join(", ");
-  const isKey = key.map((column) => `${column} = ?`).join(" AND ");
+  const named = key.slice(1).map((_, index) => `value ->> ${index}`);
+  const isNamed = `(${columns}) IN (SELECT ?1, ${named.join(", ")} FROM json_each(?2))`;
   const from = "(user_id, mailbox_id) >= (?, ?)";
   const upTo = `(${columns}) <= (${values})`;
   const moving = (range: string) => ({
@@ -93,7 +97,7 @@ function partsOf(settled: string, key: readonly string[]) {
     /** In the mailbox whose mails went over last. Forgotten with the connection, which only means to begin anew. */
     reached: new WeakMap<Connection, Place>(),
     addSql: `INSERT INTO ${fresh} (${columns}) VALUES (${values})`,
-    removeSql: { settled: `DELETE FROM ${settled} WHERE ${isKey}`, fresh: `DELETE FROM ${fresh} WHERE ${isKey}` },
+    removeSql: { settled: `DELETE FROM ${settled} WHERE ${isNamed}`, fresh: `DELETE FROM ${fresh} WHERE ${isNamed}` },
     countSql: `SELECT count(*) FROM ${fresh}`,
     endSql: `SELECT ${columns} FROM ${fresh} WHERE ${from} ORDER BY ${columns} LIMIT 1 OFFSET ?`,
     upToKey: moving(`${from} AND ${upTo}`),

@@ -45,12 +45,14 @@ export function wholeRaw(
   return whole;
 }
 
-/** Deletes the raw bytes of a message inside the writer's transaction. */
-export function deleteRaw(connection: Connection, messageId: number, sizeBytes: number): void {
-  connection.change("DELETE FROM raw WHERE message_id = ?", messageId);
-  if (sizeBytes <= partBytes) return;
-  const ids = [partId(messageId, 0), partId(messageId + 1, 0)] as const;
-  connection.change("DELETE FROM raw_part WHERE id > ? AND id < ?", ...ids);
+/** Deletes the raw bytes of messages inside the writer's transaction. */
+export function deleteRaw(connection: Connection, messages: readonly { id: number; sizeBytes: number }[]): void {
+  const ids = JSON.stringify(messages.map(({ id }) => id));
+  connection.change("DELETE FROM raw WHERE message_id IN (SELECT value FROM json_each(?))", ids);
+  for (const { id, sizeBytes } of messages) {
+    if (sizeBytes <= partBytes) continue;
+    connection.change("DELETE FROM raw_part WHERE id > ? AND id < ?", partId(id, 0), partId(id + 1, 0));
+  }
 }
 
 /** Of the part that begins at a multiple of {@link partBytes}; of any other offset it is no part's. */
