@@ -64,7 +64,7 @@ async function killTraced(rig: Rig, copy: string): Promise<number> {
   await using service = await rig.serve({ under: straceCommand(diskCalls, trace) });
   const load = rig.load(service);
   // Less than would make the server start its log anew: then positions in the file are moments.
-  const goal = rig.random.integer(300, 1000);
+  const goal = rig.random.integer(100, 350);
   await load.reaches(({ acknowledged }) => acknowledged >= goal, patienceMs);
   // Any moment between two syncs, so that something lies behind the last one.
   await delay(rig.random.integer(0, 25));
