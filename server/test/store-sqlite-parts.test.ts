@@ -13,29 +13,26 @@ function databaseOf(scene: StoreScene): DatabaseSync {
   return new DatabaseSync(join((scene.place as DataDirectory).dataDir, "catmails.db"));
 }
 
-/** Throws unless each mail is in exactly one part of each list that it belongs to, and of each mailbox the newest are in the new part. */
+/** Throws unless each mail is in one table of each list that it belongs to, and of each mailbox the newest are in the new part. */
 function assertTrueParts(database: DatabaseSync): void {
   const rows = (sql: string): unknown[] => database.prepare(sql).all();
-  for (const [table, key, where] of [
-    ["mailbox_mail", "user_id, mailbox_id, id", "true"],
-    ["address_mail", "user_id, mailbox_id, mail_to, id", "mail_to IS NOT NULL"],
+  const byMailbox = "SELECT user_id, mailbox_id, id FROM";
+  const byAddress = "SELECT user_id, mailbox_id, mail_to, id FROM";
+  for (const [name, listed, mails] of [
+    ["mailboxes", `${byMailbox} mailbox_mail UNION ALL ${byMailbox} new_mailbox_mail`, `${byMailbox} mail`],
+    ["addresses", `${byAddress} address_mail`, `${byAddress} mail WHERE mail_to IS NOT NULL`],
   ] as const) {
-    const parts = `SELECT ${key} FROM ${table} UNION ALL SELECT ${key} FROM new_${table}`;
-    const count = database.prepare(
-      `SELECT count(*) AS rows, (SELECT count(*) FROM mail WHERE ${where}) AS mails FROM (${parts})`,
+    const [counts] = rows(
+      `SELECT (SELECT count(*) FROM (${listed})) AS listed, (SELECT count(*) FROM (${mails})) AS mails`,
     );
-    const { rows: listed, mails } = count.get() as { rows: number; mails: number };
-    assert.equal(listed, mails, `${table}: rows and mails`);
-    assert.deepEqual(
-      rows(`SELECT ${key} FROM mail WHERE ${where} EXCEPT SELECT * FROM (${parts})`),
-      [],
-      `${table}: not listed`,
-    );
-    const older = `SELECT n.id FROM new_${table} n JOIN ${table} s USING (user_id, mailbox_id) WHERE s.id > n.id LIMIT 1`;
-    assert.deepEqual(table === "mailbox_mail" ? rows(older) : [], [], `${table}: a newer mail is settled`);
-    const fresh = Number(database.prepare(`SELECT count(*) AS n FROM new_${table}`).get()?.["n"]);
-    assert.ok(fresh <= maxNewRows, `new_${table} has ${fresh} rows`);
+    const { listed: count, mails: wanted } = counts as { listed: number; mails: number };
+    assert.equal(count, wanted, `${name}: rows and mails`);
+    assert.deepEqual(rows(`${mails} EXCEPT SELECT * FROM (${listed})`), [], `${name}: not listed`);
   }
+  const newer = "FROM new_mailbox_mail n JOIN mailbox_mail s USING (user_id, mailbox_id) WHERE s.id > n.id";
+  assert.deepEqual(rows(`SELECT n.id ${newer} LIMIT 1`), [], "a newer mail is settled");
+  const [fresh] = rows("SELECT count(*) AS n FROM new_mailbox_mail") as { n: number }[];
+  assert.ok((fresh?.n ?? Infinity) <= maxNewRows, `the new part has ${fresh?.n} rows`);
 }
 
 /** A user's mailboxes and addresses, and what was delivered to each. */
@@ -163,7 +160,7 @@ await test("a list that is not true to the mails is noticed", async () => {
     "DELETE FROM mailbox_mail WHERE id = 1",
     `INSERT INTO mailbox_mail SELECT * ${newest}`,
     `INSERT INTO mailbox_mail SELECT * ${newest}; DELETE FROM new_mailbox_mail WHERE id = (SELECT id ${newest})`,
-    "DELETE FROM new_address_mail",
+    "DELETE FROM address_mail WHERE id % 2 = 0",
   ]) {
     database.exec(`BEGIN; ${change}`);
     assert.throws(() => assertTrueParts(database), change);

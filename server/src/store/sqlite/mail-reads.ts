@@ -3,7 +3,7 @@ import type { ListedMail, MailDetails, MailFilter, MailQuery, MailRecord, Stored
 import { boundLimit, type Connection } from "./connection.ts";
 import { contentColumns, contentOf } from "./content-in-raw.ts";
 import type { MailMemory } from "./mail-memory.ts";
-import { partsInOrder } from "./mailbox-parts.ts";
+import { tablesInOrder } from "./mailbox-parts.ts";
 import { filterIds, inBothOrders, MergedIds } from "./merged-ids.ts";
 import { wholeRaw } from "./raw-bytes.ts";
 import { mailboxIsLive } from "./rows.ts";
@@ -256,9 +256,9 @@ type RangeRow = [
 
 /** To be read in turns, like those of {@link filterIds}. */
 const rangeSql = {
-  mailbox: inBothOrders((order) => partsInOrder("mailbox", order).map((table) => rangeOf(table, "", order))),
+  mailbox: inBothOrders((order) => tablesInOrder("mailbox", order).map((table) => rangeOf(table, "", order))),
   address: inBothOrders((order) =>
-    partsInOrder("address", order).map((table) => rangeOf(table, "AND i.mail_to = ?", order)),
+    tablesInOrder("address", order).map((table) => rangeOf(table, "AND i.mail_to = ?", order)),
   ),
 };
 

@@ -1,5 +1,5 @@
 import type { Connection } from "./connection.ts";
-import { partsInOrder, unlistMails } from "./mailbox-parts.ts";
+import { tablesInOrder, unlistMails } from "./mailbox-parts.ts";
 import { deleteRaw } from "./raw-bytes.ts";
 
 // Each function runs inside the writer's transaction, in steps that are small in rows and in bytes: freeing the pages of
@@ -71,7 +71,7 @@ function purgeMailbox(connection: Connection, mailbox: { id: number; user_id: nu
   else step.rows -= connection.change("DELETE FROM alias WHERE id = ?", mailbox.id);
 }
 
-const ofMailboxSql = `SELECT ${doomedColumns} FROM (${partsInOrder("mailbox", "oldest")
+const ofMailboxSql = `SELECT ${doomedColumns} FROM (${tablesInOrder("mailbox", "oldest")
   .map((table) => `SELECT id FROM ${table} WHERE user_id = ?1 AND mailbox_id = ?2`)
   .join(" UNION ALL ")}) i CROSS JOIN mail m ON m.user_id = ?1 AND m.id = i.id LIMIT ?3`;
 

@@ -1,6 +1,6 @@
 import type { MailFilter, MailQuery } from "../store.ts";
 import { boundLimit, type Connection } from "./connection.ts";
-import { partsInOrder } from "./mailbox-parts.ts";
+import { tablesInOrder } from "./mailbox-parts.ts";
 
 /**
  * The ids of the mails that match any of some filters, each once, in the query's order. Reads a few ids per filter at a
@@ -95,9 +95,9 @@ export function filterIds(
 /** To be asked in turns: what one answers comes before what the next does. */
 const idsSql = {
   mail: {
-    mailbox: inBothOrders((order) => partsInOrder("mailbox", order).map((table) => idsOf(table, "", order))),
+    mailbox: inBothOrders((order) => tablesInOrder("mailbox", order).map((table) => idsOf(table, "", order))),
     address: inBothOrders((order) =>
-      partsInOrder("address", order).map((table) => idsOf(table, "AND mail_to = ?", order)),
+      tablesInOrder("address", order).map((table) => idsOf(table, "AND mail_to = ?", order)),
     ),
   },
   // The index is named, so that no guess of SQLite's can turn a look-up into a walk.
