@@ -101,21 +101,25 @@ describe("a mail that goes through a file", () => {
     assert.equal(statSync(dir).mode & 0o777, 0o700);
   });
 
-  test("is in memory again only when it has its turn", async () => {
+  test("is in memory again only when it has its turn", async (t) => {
     using directory = new TemporaryDirectory();
     const intake = new MemoryIntake(to);
+    const spool = await Spool.open({ dir: directory.path });
+    const asked = t.mock.method(spool.turns, "enter");
+    const count = 12;
     let inMemory = 0;
     let most = 0;
     const hold = async (mail: IncomingMail): Promise<ReceiveResult> => {
       most = Math.max(most, (inMemory += mail.raw.length));
+      await until("every mail is complete in its file", () => asked.mock.callCount() === count);
       await new Promise((resolve) => setImmediate(resolve));
       inMemory -= mail.raw.length;
       return { kind: "stored", receipt: "x" };
     };
     intake.onReceive = hold;
     const limits = { spoolBytes: 500_000 };
-    await using door = await openDoor(intake, { limits, spool: await Spool.open({ dir: directory.path }) });
-    const codes = await sendLargeMails({ port: door.address.port, to, count: 12, bytes: 6_000_000 });
+    await using door = await openDoor(intake, { limits, spool });
+    const codes = await sendLargeMails({ port: door.address.port, to, count, bytes: 6_000_000 });
     assert.deepEqual(new Set(codes), new Set([250]));
     assert.ok(most <= 16 * 1024 * 1024, `${most} bytes at once`);
     assert.ok(most > 6_000_000, "not more slowly than it has to be");
