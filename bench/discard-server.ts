@@ -2,6 +2,7 @@
  * Our SMTP engine with an intake that takes every mail for every address and throws it away: the most that anything
  * behind the door can leave. A program; prints a report as `serve --json` does, without HTTP.
  */
+import { letHeapGrow } from "../server/src/cli/heap-growth.ts";
 import { smtpLimits } from "../server/src/cli/service.ts";
 import { loadConfig } from "../server/src/config.ts";
 import { createLog } from "../server/src/log.ts";
@@ -10,6 +11,7 @@ import { SmtpServer } from "../server/src/smtp/server.ts";
 
 const mailbox = "nobody@mails.localhost";
 
+letHeapGrow();
 const { config } = loadConfig({ env: process.env });
 const intake: Intake = {
   checkRecipient: (address) => {

@@ -2,6 +2,7 @@ import packageFile from "../../package.json" with { type: "json" };
 import type { Config, LoadedConfig } from "../config.ts";
 import { LineBatch } from "../line-batch.ts";
 import { createLog, type Logger } from "../log.ts";
+import { letHeapGrow } from "./heap-growth.ts";
 import { authorityOf, reachable, type ListenAddress } from "./listen-address.ts";
 import type { ListenPlace } from "../smtp/server.ts";
 import { Service } from "./service.ts";
@@ -15,6 +16,7 @@ const sameSignalMs = 300;
  * Addresses, the new key and commands to try go to standard output, logs to standard error.
  */
 export async function serve(loaded: LoadedConfig, options: { json: boolean }): Promise<number> {
+  letHeapGrow();
   const { config } = loaded;
   const lines = new LineBatch((text) => process.stderr.write(text));
   process.on("exit", () => lines.flush());
