@@ -187,5 +187,7 @@ async function mailsOf(service: ServiceProcess, rootFile: string): Promise<SeedM
 }
 
 function skipWithout(program: string): string | false {
-  return spawnSync(program, ["--version"]).error === undefined ? false : `${program} is not installed`;
+  if (spawnSync(program, ["--version"]).error !== undefined) return `${program} is not installed`;
+  const lacksTls = program === "swaks" && spawnSync(program, ["--support"]).stdout.includes("TLS not available");
+  return lacksTls ? "swaks speaks no TLS without Net::SSLeay, which is not installed" : false;
 }
