@@ -106,10 +106,10 @@ function insertAll(connection: Connection, options: FillOptions, { main, other }
   const source = new FilledMails(Date.now() - ageMs);
   for (let done = 0, lots = 0; done < mails; lots++) {
     if (lots % lotsPerTransaction === 0) connection.exec("BEGIN");
-    const lot: NewMail[] = [];
+    const lot: { mail: NewMail }[] = [];
     for (const end = Math.min(mails, done + lotMails); done < end; done++) {
-      lot.push(source.mail(main, done));
-      if (other !== null && done % everyMails === 0) lot.push(source.mail(other, done));
+      lot.push({ mail: source.mail(main, done) });
+      if (other !== null && done % everyMails === 0) lot.push({ mail: source.mail(other, done) });
     }
     insertMails(connection, lot);
     if (lots % lotsPerTransaction === lotsPerTransaction - 1 || done === mails) connection.exec("COMMIT");

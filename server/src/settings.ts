@@ -264,6 +264,12 @@ export const settings = {
     fallback: "30d",
     about: "How long a given-up chosen name is kept from other users; random names are kept for ever",
   },
+  raw_files_from: {
+    kind: "bytes",
+    fallback: "32KiB",
+    about:
+      "Mails that come together and have so many bytes lie in files beside the database; 0 keeps all in the database",
+  },
   retention_age: { kind: "duration", fallback: "30d", about: "Mails older than this are deleted; 0 is never" },
   retention_count: {
     kind: "count",

@@ -208,9 +208,13 @@ describe("the files of SQLite", () => {
     }
   });
 
-  test("of an older version keep their small pages, and get large ones by a backup", async () => {
+  test("of an older version keep the size of their pages, and get that of a new one by a backup", async () => {
     await using place = new DataDirectory();
     makeOldDatabase(place.dataDir, 1, [500]);
+    {
+      using old = new DatabaseSync(databaseOf(place));
+      old.exec("PRAGMA journal_mode = DELETE; PRAGMA page_size = 16384; VACUUM; PRAGMA journal_mode = WAL");
+    }
     await using store = await place.open();
     const backup = place.backupTarget();
     await store.backup(backup);
@@ -219,8 +223,8 @@ describe("the files of SQLite", () => {
       return database.prepare("PRAGMA page_size").get()?.["page_size"];
     };
     await store.trimMails({ userId: 1, beforeMs: Number.MAX_SAFE_INTEGER, maxCount: 0, limit: 10 });
-    assert.equal((await store.reusableBytes()) % 4096, 0);
-    assert.deepEqual([databaseOf(place), backup].map(pageBytes), [4096, 16_384]);
+    assert.equal((await store.reusableBytes()) % 16_384, 0);
+    assert.deepEqual([databaseOf(place), backup].map(pageBytes), [16_384, 4096]);
   });
 
   test("may be made by several processes at once", { timeout: 60_000 }, async () => {

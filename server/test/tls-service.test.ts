@@ -188,6 +188,8 @@ async function mailsOf(service: ServiceProcess, rootFile: string): Promise<SeedM
 
 function skipWithout(program: string): string | false {
   if (spawnSync(program, ["--version"]).error !== undefined) return `${program} is not installed`;
-  const lacksTls = program === "swaks" && spawnSync(program, ["--support"]).stdout.includes("TLS not available");
+  if (program !== "swaks") return false;
+  const { stdout, stderr } = spawnSync(program, ["--support"], { encoding: "utf8" });
+  const lacksTls = `${stdout}${stderr}`.includes("TLS not available");
   return lacksTls ? "swaks speaks no TLS without Net::SSLeay, which is not installed" : false;
 }

@@ -61,6 +61,7 @@ export class Retention implements AsyncDisposable {
     await this.#inSteps((limit) => store.expireMailboxes({ nowMs: Date.now(), reserveMs: nameReservedMs, limit }));
     const purged = await this.#inSteps((limit) => store.purge({ nowMs: Date.now(), limit }));
     if (purged > 0) metrics.mailsDeleted.inc({ reason: "mailbox" }, purged);
+    await store.reclaim(Date.now());
   }
 
   async #trim(): Promise<void> {

@@ -165,6 +165,8 @@ export interface Store extends AsyncDisposable {
    * Big mails make it stop earlier: only 0 says that nothing is left.
    */
   trimMails(input: { userId: number; beforeMs: number; maxCount: number; limit: number }): Promise<number>;
+  /** One short step towards giving back to the disk what deleted mails took; to be called every second or so. */
+  reclaim(nowMs: number): Promise<void>;
 
   /** Writes a consistent copy to a file or location that must not exist yet, while mail goes on coming in. */
   backup(target: string): Promise<void>;

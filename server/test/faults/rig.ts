@@ -66,7 +66,12 @@ export class Rig implements AsyncDisposable {
 
   /** Starts the server, or another one in its place, and lets the subscribers come back to it. */
   async serve(options: Omit<ServiceProcessOptions, "dataDir"> = {}): Promise<ServiceProcess> {
-    const env = { CATMAILS_SMTP_MAX_CONNECTIONS_PER_IP: "1000", ...options.env };
+    const env = {
+      CATMAILS_SMTP_MAX_CONNECTIONS_PER_IP: "1000",
+      // All mail in files, most of it, what comes together by chance, and none.
+      CATMAILS_RAW_FILES_FROM: this.random.pick(["1", "8KiB", "32KiB", "0"]),
+      ...options.env,
+    };
     const service = await ServiceProcess.start({ ...options, dataDir: this.dataDir, env });
     try {
       await this.#subscribe(service);

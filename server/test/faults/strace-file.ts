@@ -16,8 +16,8 @@ export interface Timed {
  * it, so the server keeps the process id. `tamper` is what else strace is told.
  */
 export function straceCommand(calls: string, file: string, tamper: readonly string[] = []): string[] {
-  // -y: paths of file descriptors. -s: more than a page of the database, so that nothing written is cut short.
-  return ["strace", "-D", "-f", "--seccomp-bpf", "-y", "-s", "70000", "-e", `trace=${calls}`, ...tamper, "-o", file];
+  // -y: paths of file descriptors. -s: more than anything that is written at once, so that nothing is cut short.
+  return ["strace", "-D", "-f", "--seccomp-bpf", "-y", "-s", "300000", "-e", `trace=${calls}`, ...tamper, "-o", file];
 }
 
 /** True when strace is there and allowed. */
@@ -78,6 +78,8 @@ const escapes: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", v
 
 /** The bytes of a string as strace writes it between its quotes. */
 export function unescapeBytes(text: string): Buffer {
+  // A file that is made full of zeros would take seconds.
+  if (/^(?:\\0)+$/.test(text)) return Buffer.alloc(text.length / 2);
   const plain = text.replace(/\\(?:([0-7]{1,3})|(.))/g, (_, octal: string | undefined, character: string) =>
     octal === undefined ? (escapes[character] ?? character) : String.fromCharCode(Number.parseInt(octal, 8)),
   );

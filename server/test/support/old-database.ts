@@ -11,6 +11,8 @@ const applicationId = 0x6361744d;
 /** The schemas that keep what a mail has beyond 1 MiB in `raw_piece`; older ones keep all of it in one row. */
 const firstWithPieces = 4;
 const lastWithPieces = 6;
+/** The first schema that keeps a mailbox's mails in tables of their own. */
+const firstWithParts = 8;
 
 /** The schema version of the program that is tested: as many as there are migrations. */
 export function newestVersion(): number {
@@ -31,6 +33,7 @@ export function makeOldDatabase(dataDir: string, version: number, sizes: readonl
   const hashes = sizes.map((size, index) => {
     const bytes = rawOf(index + 1, size);
     addMail(database, index + 1, bytes);
+    if (version >= firstWithParts) listMail(database, index + 1);
     addRaw(database, { id: index + 1, bytes, version });
     return createHash("sha256").update(bytes).digest("hex");
   });
@@ -69,6 +72,11 @@ function addMail(database: DatabaseSync, id: number, bytes: Buffer): void {
       "INSERT INTO mail (user_id, id, mailbox_id, message_id, mail_to, received_at, size) VALUES (1, ?, 1, ?, ?, 0, ?)",
     )
     .run(id, id, id % 2 === 0 ? "ann+even@mails.localhost" : null, bytes.length);
+}
+
+function listMail(database: DatabaseSync, id: number): void {
+  database.exec(`INSERT INTO mailbox_mail (user_id, mailbox_id, id) VALUES (1, 1, ${id})`);
+  if (id % 2 === 0) database.exec(`INSERT INTO address_mail VALUES (1, 1, 'ann+even@mails.localhost', ${id})`);
 }
 
 function addRaw(database: DatabaseSync, { id, bytes, version }: { id: number; bytes: Buffer; version: number }): void {

@@ -1,4 +1,5 @@
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
+import { RawFileReader } from "./raw-file-reader.ts";
 
 /** How long any statement waits for another process that holds the write lock. */
 export const busyTimeoutMs = 10_000;
@@ -17,13 +18,19 @@ export const boundLimit = "LIMIT ? + 0";
  * read states the columns that its SQL selects; nothing checks it at run time.
  */
 export class Connection implements Disposable {
+  /** The raw files beside the database, which SQL reads as `raw_bytes(file, at, bytes)`: `NULL` where there is no file. */
+  readonly rawFiles: RawFileReader;
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, Prepared>();
   #isHeld = false;
 
-  /** Opens the file, which must exist when `readOnly`. Throws what SQLite says. */
-  constructor(file: string, options: { readOnly: boolean }) {
-    this.#database = new DatabaseSync(file, { readOnly: options.readOnly, timeout: busyTimeoutMs });
+  /** Opens the file, which must exist when `readOnly`. A copy reads the raw files `rawFilesOf` its original. Throws what SQLite says. */
+  constructor(file: string, { readOnly, rawFilesOf = file }: { readOnly: boolean; rawFilesOf?: string }) {
+    this.#database = new DatabaseSync(file, { readOnly, timeout: busyTimeoutMs });
+    this.rawFiles = new RawFileReader(rawFilesOf);
+    const read = (id: SQLOutputValue, at: SQLOutputValue, bytes: SQLOutputValue): Uint8Array | null =>
+      id === null ? null : this.rawFiles.read(Number(id), Number(at), Number(bytes));
+    this.#database.function("raw_bytes", { directOnly: true }, read);
   }
 
   get<Row>(sql: string, ...values: SQLInputValue[]): Found<Row> {
@@ -102,6 +109,7 @@ export class Connection implements Disposable {
   [Symbol.dispose](): void {
     this.#statements.clear();
     if (this.#database.isOpen) this.#database.close();
+    this.rawFiles[Symbol.dispose]();
   }
 
   readonly #release = (): void => {

@@ -17,8 +17,13 @@ export function placeInRaw({ raw, contentAt }: Pick<NewMail, "raw" | "contentAt"
  * {@link contentOf}, and where the content has not been read the raw bytes to read it from.
  */
 export const contentColumns = `CASE WHEN g.content_start IS NULL THEN g.content
-  ELSE CAST(substr(g.raw, g.content_start + 1, g.content_end - g.content_start) AS TEXT) END AS content, g.content_start,
-  CASE WHEN g.unparsed IS NOT NULL THEN (SELECT bytes FROM raw WHERE message_id = g.id) END AS unparsed`;
+  WHEN g.raw IS NOT NULL THEN CAST(substr(g.raw, g.content_start + 1, g.content_end - g.content_start) AS TEXT)
+  WHEN g.raw_file IS NOT NULL
+    THEN CAST(raw_bytes(g.raw_file, g.raw_at + g.content_start, g.content_end - g.content_start) AS TEXT)
+  ELSE (SELECT CAST(substr(bytes, g.content_start + 1, g.content_end - g.content_start) AS TEXT) FROM raw
+    WHERE message_id = g.id) END AS content, g.content_start,
+  CASE WHEN g.unparsed IS NULL THEN NULL WHEN g.raw_file IS NOT NULL THEN raw_bytes(g.raw_file, g.raw_at, g.raw_size)
+  ELSE (SELECT bytes FROM raw WHERE message_id = g.id) END AS unparsed`;
 
 /** The content of a message, from its {@link contentColumns}. */
 export function contentOf(content: string, contentStart: number | null): string {

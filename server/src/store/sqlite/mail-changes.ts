@@ -3,6 +3,8 @@ import type { Connection } from "./connection.ts";
 import { placeInRaw } from "./content-in-raw.ts";
 import { listMail, settleNewMails } from "./mailbox-parts.ts";
 import { insertRaw } from "./raw-bytes.ts";
+import { noteRawFile } from "./raw-file-changes.ts";
+import type { PlacedMail, RawPlace } from "./raw-file.ts";
 
 /** Ids in the order of a mail's recipients, of one recipient the id alone; 0 where the mailbox is gone. All 0: nothing was stored. */
 type GivenIds = number | number[];
@@ -13,13 +15,17 @@ interface LiveMailbox {
 }
 
 /**
- * Stores mails, in order, inside the writer's transaction. The number of a user's next mail comes from the user's own
+ * Stores mails, in order, inside the writer's transaction. Those with a place have theirs in one file. The number of a user's next mail comes from the user's own
  * row, under the write lock and in the same transaction, so that ids become visible in increasing order.
  */
-export function insertMails(connection: Connection, mails: readonly NewMail[]): GivenIds[] {
+export function insertMails(connection: Connection, mails: readonly PlacedMail[]): GivenIds[] {
   const mailboxes = new MailboxCheck(connection);
-  const plans = mails.map((mail) => ({ mail, live: mail.recipients.map((entry) => mailboxes.find(entry, mail)) }));
+  const plans = mails.map(({ mail, place }) => {
+    return { mail, place: place ?? null, live: mail.recipients.map((entry) => mailboxes.find(entry, mail)) };
+  });
   const next = takeIds(connection, plans);
+  const file = mails.find(({ place }) => place !== undefined)?.place?.file;
+  if (file !== undefined) noteRawFile(connection, file);
   const ids = plans.map((plan) => insertMail(connection, plan, next));
   settleNewMails(connection);
   return ids;
@@ -27,6 +33,7 @@ export function insertMails(connection: Connection, mails: readonly NewMail[]): 
 
 interface MailPlan {
   mail: NewMail;
+  place: RawPlace | null;
   /** `null` where the recipient is gone. */
   live: (LiveMailbox | null)[];
 }
@@ -77,10 +84,10 @@ function takeIds(connection: Connection, plans: readonly MailPlan[]): Map<number
   return next;
 }
 
-function insertMail(connection: Connection, { mail, live }: MailPlan, next: Map<number, number>): GivenIds {
+function insertMail(connection: Connection, { mail, place, live }: MailPlan, next: Map<number, number>): GivenIds {
   const alive = live.filter((mailbox) => mailbox !== null).length;
   if (alive === 0) return live.length === 1 ? 0 : live.map(() => 0);
-  const messageId = insertMessage(connection, mail);
+  const messageId = insertMessage(connection, { mail, place });
   if (alive > 1) connection.insert("INSERT INTO message_share (message_id, refs) VALUES (?, ?)", messageId, alive);
   const ids = mail.recipients.map(({ userId, mailboxId, mailTo }, index) => {
     const mailbox = live[index];
@@ -105,25 +112,28 @@ function insertMail(connection: Connection, { mail, live }: MailPlan, next: Map<
   return ids.length === 1 ? (ids[0] ?? 0) : ids;
 }
 
-function insertMessage(connection: Connection, mail: NewMail): number {
-  const place = placeInRaw(mail);
+function insertMessage(connection: Connection, { mail, place }: Pick<MailPlan, "mail" | "place">): number {
+  const content = placeInRaw(mail);
   const messageId = connection.insert(
     `INSERT INTO message (subject, mail_from, envelope_from, content, defects, client_ip, client_helo, transmission, raw,
-     content_start, content_end, unparsed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+     content_start, content_end, unparsed, raw_file, raw_at, raw_size) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     mail.subject,
     mail.mailFrom,
     mail.envelopeFrom,
-    (place === null ? mail.content : null) ?? "",
+    (content === null ? mail.content : null) ?? "",
     defectsText(mail.defects),
     mail.origin?.ip ?? null,
     mail.origin?.helo ?? null,
     mail.origin?.transmission ?? null,
-    place === null ? null : mail.raw,
-    place === null ? null : place.start,
-    place === null ? null : place.end,
-    place === null && mail.content === null ? 1 : null,
+    content === null || place !== null ? null : mail.raw,
+    content === null ? null : content.start,
+    content === null ? null : content.end,
+    content === null && mail.content === null ? 1 : null,
+    place === null ? null : place.file,
+    place === null ? null : place.at,
+    place === null ? null : mail.raw.length,
   );
-  if (place === null) insertRaw(connection, messageId, mail.raw);
+  if (content === null && place === null) insertRaw(connection, messageId, mail.raw);
   return messageId;
 }
 

@@ -76,22 +76,30 @@ interface RawRow extends RecordRow {
   defects: string;
   message_id: number;
   size: number;
-  bytes: Uint8Array;
+  raw_file: number | null;
+  raw_at: number;
+  bytes: Uint8Array | null;
 }
 
 /** Store.readMail. Reads one moment: what has several rows is all there or gone. */
 export function readMail(connection: Connection, key: MailKey): StoredMail | null {
   return connection.snapshot(() => {
     const row = connection.get<RawRow>(
-      `SELECT ${recordColumns}, g.envelope_from, g.defects, m.message_id, m.size, coalesce(g.raw, r.bytes) AS bytes
-       ${oneMail} LEFT JOIN raw r ON r.message_id = m.message_id ${isTheMail}`,
+      `SELECT ${recordColumns}, g.envelope_from, g.defects, m.message_id, m.size, g.raw_file, g.raw_at,
+       coalesce(g.raw, r.bytes) AS bytes ${oneMail} LEFT JOIN raw r ON r.message_id = m.message_id ${isTheMail}`,
       ...keyValues(key),
     );
     if (row === undefined) return null;
-    const raw = wholeRaw(connection, { messageId: row.message_id, first: row.bytes, sizeBytes: row.size });
     const defects = JSON.parse(row.defects) as string[];
-    return { ...recordOf(row), envelopeFrom: row.envelope_from, defects, raw };
+    return { ...recordOf(row), envelopeFrom: row.envelope_from, defects, raw: rawOf(connection, row) };
   });
+}
+
+function rawOf(connection: Connection, row: RawRow): Uint8Array {
+  const { message_id: messageId, size: sizeBytes, raw_file: file, raw_at: at, bytes: first } = row;
+  if (file !== null) return connection.rawFiles.read(file, at, sizeBytes);
+  if (first === null) throw new Error(`message ${messageId} has no bytes`);
+  return wholeRaw(connection, { messageId, first, sizeBytes });
 }
 
 interface DetailsRow extends RecordRow {

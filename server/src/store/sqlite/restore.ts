@@ -2,6 +2,7 @@ import { chmodSync, constants, copyFileSync, existsSync, renameSync, rmSync, sta
 import { join, resolve } from "node:path";
 import { Connection, sqliteCode, sqliteCodes } from "./connection.ts";
 import { syncPath } from "./durable-files.ts";
+import { rawFilePath, rawFilesBeside } from "./raw-file.ts";
 import { readSchemaVersion } from "./schema.ts";
 import { acquireServeLock } from "./serve-lock.ts";
 import { databaseName } from "./sqlite-store.ts";
@@ -34,6 +35,8 @@ export async function restoreSqlite(options: { from: string; dataDir: string; re
     syncPath(dataDir);
     renameSync(copy, target);
     syncPath(dataDir);
+    // A backup has none; what is left of them here would go with the next start of a server.
+    for (const id of rawFilesBeside(target)) rmSync(rawFilePath(target, id), { force: true });
   } finally {
     for (const end of ["", "-wal", "-shm"]) rmSync(`${copy}${end}`, { force: true });
   }
@@ -62,11 +65,21 @@ function requireWhole(from: string): void {
   );
 }
 
+/** The schema version from which on raw mails may lie in files beside the database. */
+const firstWithRawFiles = 9;
+
+function requireNoRawFiles(connection: Connection, from: string): void {
+  if (connection.get("SELECT 1 FROM raw_file LIMIT 1") === undefined) return;
+  throw new Error(
+    `The file ${from} is not a backup: files beside it (${from}-raw-…) hold a part of it. Make one: catmails backup`,
+  );
+}
+
 function checkBackup(copy: string, from: string): void {
   if (statSync(copy).size === 0) throw new Error(`The file ${from} is not a Cat Mails database.`);
   try {
     using connection = new Connection(copy, { readOnly: true });
-    readSchemaVersion(connection, from);
+    if (readSchemaVersion(connection, from) >= firstWithRawFiles) requireNoRawFiles(connection, from);
     const row = connection.get<{ integrity_check: string }>("PRAGMA integrity_check(1)");
     if (row?.integrity_check !== "ok") throw new Error(`The backup ${from} is damaged.`);
   } catch (error) {

@@ -3,8 +3,8 @@ import { Connection, busyTimeoutMs, sqliteCode, sqliteCodes } from "./connection
 
 /** `catM` in ASCII: says in the file's header that it is ours. */
 const applicationId = 0x6361744d;
-/** Page size of a new database, and of a copy: see docs/decisions/0009-large-pages-and-lots.md. */
-export const newPageBytes = 16_384;
+/** Page size of a new database, and of a copy: see docs/decisions/0010-raw-files.md. */
+export const newPageBytes = 4_096;
 
 interface Migration {
   version: number;

@@ -12,6 +12,8 @@ import { makeDirectory, syncPath } from "./durable-files.ts";
 import { LogKeeper } from "./log-keeper.ts";
 import { MailMemory } from "./mail-memory.ts";
 import { describeMail, listMails, readMail } from "./mail-reads.ts";
+import type { RawFileSizes } from "./raw-file.ts";
+import { RawFiles } from "./raw-files.ts";
 import { readPageBytes, readSchemaVersion } from "./schema.ts";
 import { listSenderRules, senderPolicy } from "./sender-reads.ts";
 import { WriterThread } from "./writer-thread.ts";
@@ -20,6 +22,11 @@ export interface SqliteStoreOptions {
   /** Made when it is missing (mode 0700) and synced in its parent. */
   dataDir: string;
   log?: Logger;
+  /**
+   * Keeps raw mails that come together in files beside the database. Only for the one process that has the right to serve the directory,
+   * see `acquireServeLock`; everybody else only reads them there.
+   */
+  rawFiles?: RawFileSizes;
 }
 
 /** Name of the database inside the data directory. */
@@ -46,13 +53,17 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<cont
     onForeignChange: () => foreignListeners.forEach((listener) => listener()),
     onCommit: (logBytes) => keeper.note(logBytes, () => writer.finishCheckpoint()),
     onChange: () => entries.refresh(),
+    rawFiles: options.rawFiles,
+    onRawFileWanted: () => rawFiles?.want(),
   });
   opened.use(writer);
+  const { rawFiles: sizes, log } = options;
+  const rawFiles = sizes === undefined ? null : opened.use(await RawFiles.open({ database: file, sizes, writer, log }));
   // The files that the writer has just made are entries of the directory.
   syncPath(dataDir);
   const reader = opened.use(new Connection(file, { readOnly: true }));
   reader.exec("PRAGMA cache_size = -16384");
-  const store = new SqliteStore({ file, databaseFile, reader, writer, keeper, entries, foreignListeners });
+  const store = new SqliteStore({ file, databaseFile, reader, writer, rawFiles, keeper, entries, foreignListeners });
   opened.move();
   return store;
 }
@@ -62,6 +73,8 @@ interface StoreParts {
   databaseFile: DatabaseFile;
   reader: Connection;
   writer: WriterThread;
+  /** `null`: raw mails only come into the database. */
+  rawFiles: RawFiles | null;
   keeper: LogKeeper;
   entries: DirectoryCache;
   foreignListeners: Set<() => void>;
@@ -226,6 +239,11 @@ class SqliteStore implements contract.Store {
     return this.#parts.writer.call("trimMails", input);
   }
 
+  async reclaim(nowMs: number): Promise<void> {
+    const { rawFiles, reader } = this.#parts;
+    if (rawFiles !== null) reader.rawFiles.forget(await rawFiles.reclaim(nowMs));
+  }
+
   async backup(target: string): Promise<void> {
     const path = resolve(target);
     if (existsSync(path)) throw new Error(`${path} exists already.`);
@@ -257,6 +275,7 @@ class SqliteStore implements contract.Store {
           { name: "page size", value: `${pragma("page_size")} bytes` },
           { name: "pages", value: pragma("page_count") },
           { name: "free pages", value: pragma("freelist_count") },
+          { name: "raw files", value: String(reader.column("SELECT id FROM raw_file").length) },
           { name: "journal mode", value: pragma("journal_mode") },
           { name: "synchronous", value: synchronous === 2 ? "full" : String(synchronous) },
           { name: "SQLite", value: process.versions.sqlite ?? "unknown" },
@@ -267,8 +286,9 @@ class SqliteStore implements contract.Store {
 
   /** Lets changes in flight finish, then copies the log back and closes everything. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const { reader, writer, keeper, databaseFile } = this.#parts;
+    const { reader, writer, rawFiles, keeper, databaseFile } = this.#parts;
     this.#isClosed = true;
+    await rawFiles?.[Symbol.asyncDispose]();
     await keeper[Symbol.asyncDispose]();
     // Before the writer, which removes the log only when it is the last to close.
     reader[Symbol.dispose]();

@@ -2,7 +2,7 @@ import { isRefusal, messageOf, type Refusal } from "../../errors.ts";
 import { type Connection, sqliteCode, sqliteCodes } from "./connection.ts";
 import { insertMails } from "./mail-changes.ts";
 import { operations } from "./operations.ts";
-import type { Job, Outcome } from "./writer-messages.ts";
+import type { Job, MailJob, Outcome } from "./writer-messages.ts";
 
 /** The whole transaction was undone. `connectionIsSound` is false when the file can no longer be trusted as it is open. */
 export class TransactionFailure extends Error {
@@ -47,12 +47,12 @@ function runTogether(connection: Connection, jobs: readonly Job[]): Outcome[] {
 }
 
 /** The mails that stand next to one another from here on: their ids can be taken together. */
-function mailsFrom(jobs: readonly Job[], start: number) {
-  const mails = [];
+function mailsFrom(jobs: readonly Job[], start: number): MailJob[] {
+  const mails: MailJob[] = [];
   for (let at = start; at < jobs.length; at++) {
     const job = jobs[at];
     if (job?.kind !== "mail") break;
-    mails.push(job.mail);
+    mails.push(job);
   }
   return mails;
 }

@@ -1,12 +1,14 @@
 import type { ErrorName } from "../../errors.ts";
-import type { NewMail } from "../store.ts";
 import type { Operations } from "./operations.ts";
+import type { PlacedMail, RawFileSizes } from "./raw-file.ts";
 
 /** What the calling thread sends to the writer. */
 export type ToWriter =
   | { kind: "jobs"; jobs: PackedJobs }
   /** The side thread has copied most of the log into the database; the writer does the rest and starts it anew. */
   | { kind: "finish-checkpoint" }
+  /** A raw file was made, for the mails that come next. */
+  | { kind: "raw-file"; id: number }
   /** Ends the thread after everything that was sent before. */
   | { kind: "close" };
 
@@ -42,9 +44,8 @@ export type MailRow = readonly [
   ...recipients: (number | string)[],
 ];
 
-export interface MailJob {
+export interface MailJob extends PlacedMail {
   kind: "mail";
-  mail: NewMail;
   /** Memory that nobody needs once this job is done. */
   ends?: Uint8Array<ArrayBuffer>;
 }
@@ -59,7 +60,7 @@ export type FromWriter =
   /** The database cannot be used: the thread is at its end. `reason` is for people. */
   | { kind: "unusable"; reason: string }
   /** One for each job, in order, after the sync. */
-  | { kind: "outcomes"; outcomes: Outcome[]; logBytes: number };
+  | { kind: "outcomes"; outcomes: Outcome[]; logBytes: number; wantsRawFile: boolean };
 
 export type Outcome =
   /** Of a mail: the ids of its recipients in their order, 0 where the mailbox is gone; of one recipient the id alone. */
@@ -71,4 +72,6 @@ export type Outcome =
 /** What the writer's thread is started with. */
 export interface WriterStart {
   file: string;
+  /** Only for the one process that serves the database; `null`: all raw mails stay in the database. */
+  rawFiles: RawFileSizes | null;
 }

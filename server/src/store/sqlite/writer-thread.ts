@@ -4,6 +4,7 @@ import type { Logger } from "../../log.ts";
 import { maxUnparsedBytes, type CommittedMail, type NewMail, type NewMailRecipient } from "../store.ts";
 import type { Operations } from "./operations.ts";
 import { packJobs } from "./packed-jobs.ts";
+import type { RawFileSizes } from "./raw-file.ts";
 import type { FromWriter, Job, Outcome, ToWriter, WriterStart } from "./writer-messages.ts";
 
 export interface WriterThreadOptions {
@@ -15,6 +16,10 @@ export interface WriterThreadOptions {
   onChange(): void;
   /** Called within 500 ms after somebody else has changed the database; sometimes also when nobody has. */
   onForeignChange(): void;
+  /** Left out where all raw mails stay in the database. */
+  rawFiles?: RawFileSizes | undefined;
+  /** Called when a raw file is needed, until {@link WriterThread.offerRawFile}. */
+  onRawFileWanted?(): void;
   /** The thread's code; the writer's own when absent. */
   script?: URL;
 }
@@ -121,6 +126,11 @@ export class WriterThread implements AsyncDisposable {
     return new Promise((resolve) => this.#finishing.push(resolve));
   }
 
+  /** Hands over a raw file that was made. One that comes too late lies there until the next start. */
+  offerRawFile(id: number): void {
+    if (!this.#isClosing) this.#post({ kind: "raw-file", id });
+  }
+
   /** Refuses what comes from now on, lets everything asked for before finish, and ends the thread. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#isClosing) {
@@ -147,15 +157,17 @@ export class WriterThread implements AsyncDisposable {
   }
 
   #launch(): Promise<void> {
-    const { file, script = new URL("./writer.ts", import.meta.url) } = this.#options;
-    const start: WriterStart = { file };
+    const { file, rawFiles = null, script = new URL("./writer.ts", import.meta.url) } = this.#options;
+    const start: WriterStart = { file, rawFiles };
     const worker = new Worker(script, { workerData: start, name: "store-writer" });
     const ready = Promise.withResolvers<void>();
     const ended = Promise.withResolvers<void>();
     this.#ended = ended.promise;
     worker.on("message", (message: FromWriter) => {
-      if (message.kind === "outcomes") this.#settle(message.outcomes, message.logBytes);
-      else if (message.kind === "foreign-change") this.#options.onForeignChange();
+      if (message.kind === "outcomes") {
+        this.#settle(message.outcomes, message.logBytes);
+        if (message.wantsRawFile) this.#options.onRawFileWanted?.();
+      } else if (message.kind === "foreign-change") this.#options.onForeignChange();
       else if (message.kind === "checkpoint-finished") this.#finishing.shift()?.();
       else if (message.kind === "unusable") ready.reject(new Error(message.reason));
       else {

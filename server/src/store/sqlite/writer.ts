@@ -3,6 +3,8 @@ import { messageOf } from "../../errors.ts";
 import { freeBytes } from "../../freed-bytes.ts";
 import type { Connection } from "./connection.ts";
 import { unpackJobs } from "./packed-jobs.ts";
+import { endRawFiles } from "./raw-file-changes.ts";
+import { RawFileWriter } from "./raw-file-writer.ts";
 import { openForWriting, readPageBytes } from "./schema.ts";
 import { refusedBecause, runJobs, TransactionFailure } from "./transaction.ts";
 import type { FromWriter, Job, Outcome, ToWriter, WriterStart } from "./writer-messages.ts";
@@ -21,6 +23,7 @@ class Writer {
   readonly #port: MessagePort;
   readonly #file: string;
   #connection: Connection | null;
+  readonly #rawFiles: RawFileWriter | null;
   #queue: Job[] = [];
   #checkpointIsDue = false;
   #isClosing = false;
@@ -31,10 +34,13 @@ class Writer {
   #dataVersion: number | null = null;
   readonly #lookTimer: NodeJS.Timeout;
 
-  constructor(port: MessagePort, file: string) {
+  constructor(port: MessagePort, { file, rawFiles }: WriterStart) {
     this.#port = port;
     this.#file = file;
     this.#connection = openForWriting(file);
+    this.#rawFiles = rawFiles === null ? null : new RawFileWriter(file, rawFiles);
+    // Nobody knows any more how far the last one was written.
+    if (rawFiles !== null) endRawFiles(this.#connection, Number.MAX_SAFE_INTEGER);
     this.#lookTimer = setInterval(() => this.look(), lookIntervalMs);
   }
 
@@ -68,6 +74,7 @@ class Writer {
   #note(message: ToWriter): void {
     if (message.kind === "jobs") for (const job of unpackJobs(message.jobs)) this.#queue.push(job);
     else if (message.kind === "finish-checkpoint") this.#checkpointIsDue = true;
+    else if (message.kind === "raw-file") this.#rawFiles?.offer(message.id);
     else this.#isClosing = true;
   }
 
@@ -91,9 +98,22 @@ class Writer {
   }
 
   #runBatch(batch: Job[]): void {
+    this.#placeMails(batch);
     const outcomes = this.#run(batch);
     for (const job of batch) if (job.kind === "mail" && job.ends !== undefined) freeBytes(job.ends);
     this.#post(outcomes);
+  }
+
+  /** Before the transaction, which then says of a mail only where it lies: what it says is on the disk. */
+  #placeMails(batch: Job[]): void {
+    if (this.#rawFiles === null) return;
+    const jobs = batch.filter((job) => job.kind === "mail");
+    const places = this.#rawFiles.place(jobs.map(({ mail }) => mail.raw));
+    if (places === null) return;
+    for (const [index, place] of places.entries()) {
+      const job = jobs[index];
+      if (job !== undefined) job.place = place;
+    }
   }
 
   #run(batch: Job[]): Outcome[] {
@@ -135,7 +155,12 @@ class Writer {
 
   #post(outcomes: Outcome[]): void {
     this.#measureLog();
-    this.#tell({ kind: "outcomes", outcomes, logBytes: this.#logBytes });
+    this.#tell({
+      kind: "outcomes",
+      outcomes,
+      logBytes: this.#logBytes,
+      wantsRawFile: this.#rawFiles?.wantsFile ?? false,
+    });
   }
 
   #tell(message: FromWriter): void {
@@ -157,6 +182,7 @@ class Writer {
   }
 
   #close(): void {
+    this.#rawFiles?.[Symbol.dispose]();
     this.#checkpoint("TRUNCATE");
     this.#dropConnection();
     clearInterval(this.#lookTimer);
@@ -164,10 +190,10 @@ class Writer {
   }
 }
 
-function start(port: MessagePort, { file }: WriterStart): void {
+function start(port: MessagePort, options: WriterStart): void {
   const tell = (message: FromWriter): void => port.postMessage(message);
   try {
-    const writer = new Writer(port, file);
+    const writer = new Writer(port, options);
     port.on("message", (message: ToWriter) => writer.take(message));
     tell({ kind: "ready" });
   } catch (error) {

@@ -1,4 +1,13 @@
-import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Random } from "../../support/random.ts";
@@ -46,7 +55,9 @@ async function cutTails(trial: Trial, pick: PickCut): Promise<Findings> {
       const dataDir = rig.path("cut");
       rmSync(dataDir, { recursive: true, force: true });
       mkdirSync(dataDir, { mode: 0o700 });
-      for (const name of ["catmails.db", log]) copyFileSync(join(killed, name), join(dataDir, name));
+      for (const name of readdirSync(killed).filter((one) => /^catmails\.db(?:-wal|-raw-\d+)?$/.test(one))) {
+        copyFileSync(join(killed, name), join(dataDir, name));
+      }
       truncateSync(join(dataDir, log), at);
       if (isRubbish) writeFileSync(join(dataDir, log), rubbish(rig.random, whole.length - at), { flag: "a" });
       const findings = await rig.judgeCopy(dataDir, entries);

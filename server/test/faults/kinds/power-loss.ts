@@ -31,9 +31,13 @@ async function cutAgainAndAgain(trial: Trial, keepsItsWord: boolean): Promise<Fi
   const sum = noFindings();
   for (let done = 0; done < trial.times && !trial.signal.aborted; done += cutsPerRecording) {
     await using rig = await Rig.make(trial);
-    const recording = await record(rig, keepsItsWord ? manyLarge : 0);
-    if (keepsItsWord && !copiesBackWhileMailComes(recording.events))
+    // In turns: the log is copied back while mail comes, and all mail lies in files beside the database.
+    const isInFiles = (done / cutsPerRecording) % 2 === 1;
+    const large = keepsItsWord && !isInFiles ? manyLarge : 0;
+    const recording = await record(rig, { large, rawFilesFrom: isInFiles ? "1" : "0" });
+    if (large > 0 && !copiesBackWhileMailComes(recording.events))
       sum.broken.push("the log was never copied back while mail came");
+    if (isInFiles && !usesRawFiles(recording.events)) sum.broken.push("no mail came into a file");
     const cuts = Math.min(cutsPerRecording, trial.times - done);
     // The control is to lose mail, so it comes when there is some.
     const from = keepsItsWord ? 0 : 0.5;
@@ -64,11 +68,14 @@ interface Recording {
 }
 
 /** Lets a traced server take mail; many large ones make it copy its log back while small ones go on coming in. */
-async function record(rig: Rig, large: number): Promise<Recording> {
+async function record(rig: Rig, { large, rawFilesFrom }: { large: number; rawFilesFrom: string }): Promise<Recording> {
   const { dataDir } = rig;
   const before = new Map(readdirSync(dataDir).map((name) => [name, readFileSync(join(dataDir, name))]));
   const trace = rig.path("trace");
-  await using service = await rig.serve({ under: straceCommand(diskCalls, trace) });
+  await using service = await rig.serve({
+    under: straceCommand(diskCalls, trace),
+    env: { CATMAILS_RAW_FILES_FROM: rawFilesFrom },
+  });
   const sizes = [...Array<number[]>(6).fill(Array<number>(60).fill(1500)), Array<number>(large).fill(6_000_000)];
   const sent = await Promise.all(sizes.map((ofOne) => sendFrom(rig, service.report.smtp.port, ofOne)));
   const code = await service.stop();
@@ -128,4 +135,11 @@ function copiesBackWhileMailComes(events: readonly DiskEvent[]): boolean {
   return events.some(
     (event) => event.kind === "write" && event.file.endsWith(".db") && event.startedAt < (lastReply?.startedAt ?? 0),
   );
+}
+
+/** Whether mail was written to a file that had been made full of zeros. */
+function usesRawFiles(events: readonly DiskEvent[]): boolean {
+  const isOfRawFile = (event: DiskEvent): boolean => event.kind !== "reply" && /-raw-\d+$/.test(event.file);
+  const written = events.filter((event) => event.kind === "write" && isOfRawFile(event));
+  return written.some((event) => event.kind === "write" && event.bytes.some((byte) => byte !== 0));
 }
