@@ -1,6 +1,7 @@
 import { constants, rmSync } from "node:fs";
 import { open, rm, statfs, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { systemCodeOf } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import { syncPath } from "./durable-files.ts";
@@ -9,6 +10,8 @@ import type { WriterThread } from "./writer-thread.ts";
 
 /** Written at a time: long enough to be quick, short enough that no sync of mail waits long behind it. */
 const pieceBytes = 256 * 1024;
+/** A file that is made in one go would hold syncs of mail up for 20 ms, so it takes half the time that the last one was used, and no longer than this a piece. */
+const maxPauseMs = 5;
 /** A disk with less room than so many files gets none: all mail stays in the database, which takes no more than it needs. */
 const minFreeFiles = 8;
 /** After a file could not be made. */
@@ -29,6 +32,7 @@ export class RawFiles implements AsyncDisposable {
   #nextId: number;
   #making: Promise<void> | null = null;
   #retryAtMs = 0;
+  #wantedAtMs = -Infinity;
   /** The file that was looked at last for what it has left. */
   #cursor = 0;
   #isClosing = false;
@@ -52,8 +56,12 @@ export class RawFiles implements AsyncDisposable {
 
   /** Has a file made and offered to the writer; while one is made, or shortly after that failed, this does nothing. */
   want(): void {
-    if (this.#isClosing || this.#making !== null || performance.now() < this.#retryAtMs) return;
-    this.#making = this.#make().finally(() => {
+    const nowMs = performance.now();
+    if (this.#isClosing || this.#making !== null || nowMs < this.#retryAtMs) return;
+    const pieces = this.#options.sizes.fileBytes / pieceBytes;
+    const pauseMs = Math.min(maxPauseMs, (nowMs - this.#wantedAtMs) / 2 / pieces);
+    this.#wantedAtMs = nowMs;
+    this.#making = this.#make(pauseMs).finally(() => {
       this.#making = null;
     });
   }
@@ -75,7 +83,7 @@ export class RawFiles implements AsyncDisposable {
     await this.#making;
   }
 
-  async #make(): Promise<void> {
+  async #make(pauseMs: number): Promise<void> {
     const { database, sizes, log, writer } = this.#options;
     const id = this.#nextId++;
     try {
@@ -84,7 +92,8 @@ export class RawFiles implements AsyncDisposable {
         return;
       }
       this.#zeros ??= pageAlignedBytes(pieceBytes);
-      await makeRawFile(rawFilePath(database, id), sizes.fileBytes, this.#zeros);
+      const path = rawFilePath(database, id);
+      await makeRawFile(path, { fileBytes: sizes.fileBytes, zeros: this.#zeros, pauseMs });
       writer.offerRawFile(id);
     } catch (error) {
       this.#retryAtMs = performance.now() + retryMs;
@@ -99,14 +108,25 @@ async function hasRoom(directory: string, fileBytes: number): Promise<boolean> {
   return blocks === 0 || bavail * bsize >= minFreeFiles * fileBytes;
 }
 
+interface NewRawFile {
+  fileBytes: number;
+  /** One piece of it. */
+  zeros: Buffer;
+  /** After each piece. */
+  pauseMs: number;
+}
+
 /**
  * Makes a file of zeros, synced like its entry in the directory: a sync of what is written over them later is of that alone, and never
  * of the file's size or place on the disk. Throws what the system says; nothing is left of it then.
  */
-async function makeRawFile(path: string, fileBytes: number, zeros: Buffer): Promise<void> {
+async function makeRawFile(path: string, { fileBytes, zeros, pauseMs }: NewRawFile): Promise<void> {
   try {
     await using file = await openNew(path);
-    for (let at = 0; at < fileBytes; at += zeros.length) await writePiece(file, zeros, at);
+    for (let at = 0; at < fileBytes; at += zeros.length) {
+      await writePiece(file, zeros, at);
+      if (pauseMs >= 1) await delay(pauseMs);
+    }
     await file.sync();
     syncPath(dirname(path));
   } catch (error) {
