@@ -196,16 +196,20 @@ describe("raw files", () => {
     using writer = new RawFileWriter(database, smallRawFiles);
     const mails = [randomBytes(5_000)];
     assert.equal(writer.place(mails), null);
-    assert.equal(writer.wantsFile, true);
+    assert.equal(writer.need, "late");
     writer.offer(1);
+    assert.equal(writer.need, null);
     assert.equal(writer.place(mails), null, "a file that is not there");
     mkdirSync(rawFilePath(database, 2));
     writer.offer(2);
     assert.equal(writer.place(mails), null, "a directory");
-    assert.equal(writer.wantsFile, true);
+    assert.equal(writer.need, null, "until the next mail");
+    assert.equal(writer.place(mails), null, "no file");
+    assert.equal(writer.need, "late");
     writeFileSync(rawFilePath(database, 3), Buffer.alloc(smallRawFiles.fileBytes));
     writer.offer(3);
     assert.deepEqual(writer.place(mails), [{ file: 3, at: 0 }]);
+    assert.equal(writer.need, "soon");
     assert.deepEqual(writer.place(mails), [{ file: 3, at: 8192 }]);
   });
 

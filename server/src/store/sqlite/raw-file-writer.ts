@@ -6,6 +6,7 @@ import {
   pageAlignedBytes,
   rawFilePath,
   stagingBytes,
+  type RawFileNeed,
   type RawFileSizes,
   type RawPlace,
 } from "./raw-file.ts";
@@ -26,7 +27,7 @@ export class RawFileWriter implements Disposable {
   readonly #sizes: RawFileSizes;
   #current: OpenFile | null = null;
   #spare: number | null = null;
-  #wantsFile = false;
+  #need: RawFileNeed | null = null;
   #staging: Buffer | null = null;
   #isDirect = directFlag !== 0;
 
@@ -35,14 +36,15 @@ export class RawFileWriter implements Disposable {
     this.#sizes = sizes;
   }
 
-  /** True once mail has come for which a file is of use, until one that was made by `makeRawFile` is offered. */
-  get wantsFile(): boolean {
-    return this.#wantsFile && this.#spare === null;
+  /** Not `null` once mail has come for which a file is of use, until one is offered. */
+  get need(): RawFileNeed | null {
+    return this.#need;
   }
 
-  /** Takes a file, of which nobody else knows, to be written next. */
+  /** Takes a file that was made for it, of which nobody else knows, to be written next. */
   offer(id: number): void {
     this.#spare = id;
+    this.#need = null;
   }
 
   /**
@@ -52,9 +54,9 @@ export class RawFileWriter implements Disposable {
   place(mails: readonly Uint8Array[]): RawPlace[] | null {
     const bytes = mails.reduce((sum, { length }) => sum + length, 0);
     if (bytes < this.#sizes.fromBytes || bytes > this.#sizes.fileBytes) return null;
-    this.#wantsFile = true;
     try {
       const file = this.#fileFor(bytes);
+      if (this.#spare === null) this.#need = file === null ? "late" : (this.#need ?? "soon");
       return file === null ? null : this.#append(file, mails);
     } catch {
       // Whatever is wrong with the disk, the database will say it; nothing that was stored before lies past `end`.

@@ -17,6 +17,9 @@ export const blockBytes = 4096;
 /** What is written at a time at most. */
 export const stagingBytes = 1024 * 1024;
 
+/** How much a file is needed: `late` where mail had to do without one, `null` where there is one for the mail that comes next. */
+export type RawFileNeed = "soon" | "late";
+
 /** Where a raw mail lies in a raw file. */
 export interface RawPlace {
   file: number;

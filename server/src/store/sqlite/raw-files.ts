@@ -5,13 +5,23 @@ import { setTimeout as delay } from "node:timers/promises";
 import { systemCodeOf } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import { syncPath } from "./durable-files.ts";
-import { directFlag, pageAlignedBytes, rawFilePath, rawFilesBeside, type RawFileSizes } from "./raw-file.ts";
+import {
+  directFlag,
+  pageAlignedBytes,
+  rawFilePath,
+  rawFilesBeside,
+  type RawFileNeed,
+  type RawFileSizes,
+} from "./raw-file.ts";
 import type { WriterThread } from "./writer-thread.ts";
 
 /** Written at a time: long enough to be quick, short enough that no sync of mail waits long behind it. */
 const pieceBytes = 256 * 1024;
-/** A file that is made in one go would hold syncs of mail up for 20 ms, so it takes half the time that the last one was used, and no longer than this a piece. */
-const maxPauseMs = 5;
+/**
+ * After each piece: a file that is made in one go holds syncs of mail up for tens of milliseconds. It is made in a second instead, unless
+ * mail has to do without.
+ */
+const pauseMs = 5;
 /** A disk with less room than so many files gets none: all mail stays in the database, which takes no more than it needs. */
 const minFreeFiles = 8;
 /** After a file could not be made. */
@@ -32,7 +42,8 @@ export class RawFiles implements AsyncDisposable {
   #nextId: number;
   #making: Promise<void> | null = null;
   #retryAtMs = 0;
-  #wantedAtMs = -Infinity;
+  /** Mail has come that would have gone into the file that is being made. */
+  #isLate = false;
   /** The file that was looked at last for what it has left. */
   #cursor = 0;
   #isClosing = false;
@@ -54,15 +65,16 @@ export class RawFiles implements AsyncDisposable {
     );
   }
 
-  /** Has a file made and offered to the writer; while one is made, or shortly after that failed, this does nothing. */
-  want(): void {
-    const nowMs = performance.now();
-    if (this.#isClosing || this.#making !== null || nowMs < this.#retryAtMs) return;
-    const pieces = this.#options.sizes.fileBytes / pieceBytes;
-    const pauseMs = Math.min(maxPauseMs, (nowMs - this.#wantedAtMs) / 2 / pieces);
-    this.#wantedAtMs = nowMs;
-    this.#making = this.#make(pauseMs).finally(() => {
+  /**
+   * Has a file made and offered to the writer, as quickly as it goes where it is `late` already. While one is made, or shortly after that
+   * failed, nothing else is begun.
+   */
+  want(need: RawFileNeed): void {
+    if (need === "late") this.#isLate = true;
+    if (this.#isClosing || this.#making !== null || performance.now() < this.#retryAtMs) return;
+    this.#making = this.#make().finally(() => {
       this.#making = null;
+      this.#isLate = false;
     });
   }
 
@@ -83,7 +95,7 @@ export class RawFiles implements AsyncDisposable {
     await this.#making;
   }
 
-  async #make(pauseMs: number): Promise<void> {
+  async #make(): Promise<void> {
     const { database, sizes, log, writer } = this.#options;
     const id = this.#nextId++;
     try {
@@ -93,7 +105,8 @@ export class RawFiles implements AsyncDisposable {
       }
       this.#zeros ??= pageAlignedBytes(pieceBytes);
       const path = rawFilePath(database, id);
-      await makeRawFile(path, { fileBytes: sizes.fileBytes, zeros: this.#zeros, pauseMs });
+      const isUrgent = (): boolean => this.#isLate;
+      await makeRawFile(path, { fileBytes: sizes.fileBytes, zeros: this.#zeros, isUrgent });
       writer.offerRawFile(id);
     } catch (error) {
       this.#retryAtMs = performance.now() + retryMs;
@@ -112,20 +125,19 @@ interface NewRawFile {
   fileBytes: number;
   /** One piece of it. */
   zeros: Buffer;
-  /** After each piece. */
-  pauseMs: number;
+  isUrgent(): boolean;
 }
 
 /**
  * Makes a file of zeros, synced like its entry in the directory: a sync of what is written over them later is of that alone, and never
  * of the file's size or place on the disk. Throws what the system says; nothing is left of it then.
  */
-async function makeRawFile(path: string, { fileBytes, zeros, pauseMs }: NewRawFile): Promise<void> {
+async function makeRawFile(path: string, { fileBytes, zeros, isUrgent }: NewRawFile): Promise<void> {
   try {
     await using file = await openNew(path);
     for (let at = 0; at < fileBytes; at += zeros.length) {
       await writePiece(file, zeros, at);
-      if (pauseMs >= 1) await delay(pauseMs);
+      if (!isUrgent()) await delay(pauseMs);
     }
     await file.sync();
     syncPath(dirname(path));

@@ -54,7 +54,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<cont
     onCommit: (logBytes) => keeper.note(logBytes, () => writer.finishCheckpoint()),
     onChange: () => entries.refresh(),
     rawFiles: options.rawFiles,
-    onRawFileWanted: () => rawFiles?.want(),
+    onRawFileWanted: (need) => rawFiles?.want(need),
   });
   opened.use(writer);
   const { rawFiles: sizes, log } = options;

@@ -4,7 +4,7 @@ import type { Logger } from "../../log.ts";
 import { maxUnparsedBytes, type CommittedMail, type NewMail, type NewMailRecipient } from "../store.ts";
 import type { Operations } from "./operations.ts";
 import { packJobs } from "./packed-jobs.ts";
-import type { RawFileSizes } from "./raw-file.ts";
+import type { RawFileNeed, RawFileSizes } from "./raw-file.ts";
 import type { FromWriter, Job, Outcome, ToWriter, WriterStart } from "./writer-messages.ts";
 
 export interface WriterThreadOptions {
@@ -18,8 +18,8 @@ export interface WriterThreadOptions {
   onForeignChange(): void;
   /** Left out where all raw mails stay in the database. */
   rawFiles?: RawFileSizes | undefined;
-  /** Called when a raw file is needed, until {@link WriterThread.offerRawFile}. */
-  onRawFileWanted?(): void;
+  /** Called after each transaction while a raw file is needed. */
+  onRawFileWanted?(need: RawFileNeed): void;
   /** The thread's code; the writer's own when absent. */
   script?: URL;
 }
@@ -166,7 +166,7 @@ export class WriterThread implements AsyncDisposable {
     worker.on("message", (message: FromWriter) => {
       if (message.kind === "outcomes") {
         this.#settle(message.outcomes, message.logBytes);
-        if (message.wantsRawFile) this.#options.onRawFileWanted?.();
+        if (message.rawFileNeed !== null) this.#options.onRawFileWanted?.(message.rawFileNeed);
       } else if (message.kind === "foreign-change") this.#options.onForeignChange();
       else if (message.kind === "checkpoint-finished") this.#finishing.shift()?.();
       else if (message.kind === "unusable") ready.reject(new Error(message.reason));

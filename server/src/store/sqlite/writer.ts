@@ -159,7 +159,7 @@ class Writer {
       kind: "outcomes",
       outcomes,
       logBytes: this.#logBytes,
-      wantsRawFile: this.#rawFiles?.wantsFile ?? false,
+      rawFileNeed: this.#rawFiles?.need ?? null,
     });
   }
 
