@@ -266,9 +266,9 @@ export const settings = {
   },
   raw_files_from: {
     kind: "bytes",
-    fallback: "32KiB",
+    fallback: "8KiB",
     about:
-      "Mails that come together and have so many bytes lie in files beside the database; 0 keeps all in the database",
+      "Mails that come together and have so many bytes, or one alone that has 8 times as many, lie in files beside the database; 0 keeps all in it",
   },
   retention_age: { kind: "duration", fallback: "30d", about: "Mails older than this are deleted; 0 is never" },
   retention_count: {

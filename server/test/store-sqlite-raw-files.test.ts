@@ -18,7 +18,7 @@ import { TemporaryDirectory } from "./support/temporary-directory.ts";
 import { until } from "./support/until.ts";
 
 const MiB = 1024 * 1024;
-const usual: RawFileSizes = { fromBytes: 32 * 1024, fileBytes: 8 * MiB };
+const usual: RawFileSizes = { fromBytes: 32 * 1024, aloneFromBytes: 40_000, fileBytes: 8 * MiB };
 
 /** A served data directory with one user. */
 class Served implements AsyncDisposable {
@@ -124,11 +124,15 @@ describe("raw mails", () => {
     await served.assertReadable(mails, reader);
   });
 
-  test("that are few bytes stay in the database", async () => {
+  test("that are few bytes stay in the database, and so does one alone that is not large", async () => {
     await using served = await Served.open(usual);
     const mails = await served.deliver(10_000, 20_000);
+    const alone = await served.deliver(39_999);
     assert.deepEqual(served.values(inFiles), []);
-    await served.assertReadable(mails);
+    await served.deliver(40_000);
+    await served.deliver(20_000, 20_000);
+    assert.equal(served.values(inFiles).length, 3);
+    await served.assertReadable(new Map([...mails, ...alone]));
   });
 
   test("stay in the database where nobody serves it", async () => {
@@ -196,7 +200,7 @@ describe("raw files", () => {
     using writer = new RawFileWriter(database, smallRawFiles);
     const mails = [randomBytes(5_000)];
     assert.equal(writer.place(mails), null);
-    assert.equal(writer.need, "late");
+    assert.equal(writer.need, 1);
     writer.offer(1);
     assert.equal(writer.need, null);
     assert.equal(writer.place(mails), null, "a file that is not there");
@@ -205,12 +209,13 @@ describe("raw files", () => {
     assert.equal(writer.place(mails), null, "a directory");
     assert.equal(writer.need, null, "until the next mail");
     assert.equal(writer.place(mails), null, "no file");
-    assert.equal(writer.need, "late");
+    assert.equal(writer.need, 1);
     writeFileSync(rawFilePath(database, 3), Buffer.alloc(smallRawFiles.fileBytes));
     writer.offer(3);
     assert.deepEqual(writer.place(mails), [{ file: 3, at: 0 }]);
-    assert.equal(writer.need, "soon");
+    assert.equal(writer.need, 0);
     assert.deepEqual(writer.place(mails), [{ file: 3, at: 8192 }]);
+    assert.equal(writer.need, 8192 / smallRawFiles.fileBytes);
   });
 
   test("go when none of their mails is left, a minute later, and no sooner", async () => {

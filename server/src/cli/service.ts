@@ -37,6 +37,9 @@ import { StartError } from "./start-error.ts";
 /** Senders get this much of a stop's time at most, so that readers and sockets are told goodbye too. */
 const smtpShareOfStop = 0.8;
 
+/** One mail alone goes into a raw file from so many times `raw_files_from` on. */
+const aloneTimes = 8;
+
 /** Directory of mails that are coming in, inside the data directory. */
 const spoolName = "spool";
 
@@ -127,7 +130,8 @@ export class Service implements AsyncDisposable {
 }
 
 function rawFiles({ raw_files_from: fromBytes }: Config): { rawFiles?: RawFileSizes } {
-  return fromBytes === 0 ? {} : { rawFiles: { fromBytes, fileBytes: usualFileBytes } };
+  if (fromBytes === 0) return {};
+  return { rawFiles: { fromBytes, aloneFromBytes: aloneTimes * fromBytes, fileBytes: usualFileBytes } };
 }
 
 interface ServiceParts {

@@ -69,7 +69,7 @@ export class Rig implements AsyncDisposable {
     const env = {
       CATMAILS_SMTP_MAX_CONNECTIONS_PER_IP: "1000",
       // All mail in files, most of it, what comes together by chance, and none.
-      CATMAILS_RAW_FILES_FROM: this.random.pick(["1", "8KiB", "32KiB", "0"]),
+      CATMAILS_RAW_FILES_FROM: this.random.pick(["1", "8KiB", "0"]),
       ...options.env,
     };
     const service = await ServiceProcess.start({ ...options, dataDir: this.dataDir, env });

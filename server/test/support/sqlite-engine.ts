@@ -11,7 +11,7 @@ import { until } from "./until.ts";
 export const sqliteEngine: StoreEngine = { name: "SQLite", makePlace: async () => new DataDirectory() };
 
 /** All mail in files, each so small that some mails do not fit and many files come about. */
-export const smallRawFiles: RawFileSizes = { fromBytes: 1, fileBytes: 256 * 1024 };
+export const smallRawFiles: RawFileSizes = { fromBytes: 1, aloneFromBytes: 1, fileBytes: 256 * 1024 };
 
 /** The same with raw mails in files beside the database: the first store of a place serves it, the others only read them. */
 export const sqliteWithRawFiles: StoreEngine = {
@@ -65,7 +65,7 @@ export async function openServed(dataDir: string, rawFiles: RawFileSizes): Promi
   await until("a raw file is in use", async () => {
     // A mail to nobody: nothing of it is stored.
     await store.commit(
-      newMail({ userId: 0, mailboxId: 0, mailTo: "" }, "", { raw: new Uint8Array(rawFiles.fromBytes) }),
+      newMail({ userId: 0, mailboxId: 0, mailTo: "" }, "", { raw: new Uint8Array(rawFiles.aloneFromBytes) }),
     );
     return (await rawFilesOf(store)) > before;
   });

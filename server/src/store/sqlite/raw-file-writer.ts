@@ -6,7 +6,6 @@ import {
   pageAlignedBytes,
   rawFilePath,
   stagingBytes,
-  type RawFileNeed,
   type RawFileSizes,
   type RawPlace,
 } from "./raw-file.ts";
@@ -27,7 +26,7 @@ export class RawFileWriter implements Disposable {
   readonly #sizes: RawFileSizes;
   #current: OpenFile | null = null;
   #spare: number | null = null;
-  #need: RawFileNeed | null = null;
+  #need: number | null = null;
   #staging: Buffer | null = null;
   #isDirect = directFlag !== 0;
 
@@ -36,8 +35,11 @@ export class RawFileWriter implements Disposable {
     this.#sizes = sizes;
   }
 
-  /** Not `null` once mail has come for which a file is of use, until one is offered. */
-  get need(): RawFileNeed | null {
+  /**
+   * Not `null` once mail has come for which a file is of use, until one is offered: which share of the last file is used by now, 1 where
+   * mail had to do without one.
+   */
+  get need(): number | null {
     return this.#need;
   }
 
@@ -53,10 +55,11 @@ export class RawFileWriter implements Disposable {
    */
   place(mails: readonly Uint8Array[]): RawPlace[] | null {
     const bytes = mails.reduce((sum, { length }) => sum + length, 0);
-    if (bytes < this.#sizes.fromBytes || bytes > this.#sizes.fileBytes) return null;
+    const { fromBytes, aloneFromBytes, fileBytes } = this.#sizes;
+    if (bytes < (mails.length > 1 ? fromBytes : aloneFromBytes) || bytes > fileBytes) return null;
     try {
       const file = this.#fileFor(bytes);
-      if (this.#spare === null) this.#need = file === null ? "late" : (this.#need ?? "soon");
+      if (this.#spare === null) this.#need = file === null ? 1 : file.end / this.#sizes.fileBytes;
       return file === null ? null : this.#append(file, mails);
     } catch {
       // Whatever is wrong with the disk, the database will say it; nothing that was stored before lies past `end`.

@@ -6,6 +6,8 @@ import type { NewMail } from "../store.ts";
 export interface RawFileSizes {
   /** Mails that come together go into a file where they have so many bytes; fewer stay in the database. */
   fromBytes: number;
+  /** One mail alone goes into a file where it has so many: it would wait longer for a sync of its own than many do for one of theirs. */
+  aloneFromBytes: number;
   /** Size of a file as it is made, a multiple of 256 KiB. It is all of zeros then, so that mail that comes later changes nothing but its bytes. */
   fileBytes: number;
 }
@@ -16,9 +18,6 @@ export const usualFileBytes = 32 * 1024 * 1024;
 export const blockBytes = 4096;
 /** What is written at a time at most. */
 export const stagingBytes = 1024 * 1024;
-
-/** How much a file is needed: `late` where mail had to do without one, `null` where there is one for the mail that comes next. */
-export type RawFileNeed = "soon" | "late";
 
 /** Where a raw mail lies in a raw file. */
 export interface RawPlace {

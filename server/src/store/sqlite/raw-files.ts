@@ -5,23 +5,15 @@ import { setTimeout as delay } from "node:timers/promises";
 import { systemCodeOf } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import { syncPath } from "./durable-files.ts";
-import {
-  directFlag,
-  pageAlignedBytes,
-  rawFilePath,
-  rawFilesBeside,
-  type RawFileNeed,
-  type RawFileSizes,
-} from "./raw-file.ts";
+import { directFlag, pageAlignedBytes, rawFilePath, rawFilesBeside, type RawFileSizes } from "./raw-file.ts";
 import type { WriterThread } from "./writer-thread.ts";
 
 /** Written at a time: long enough to be quick, short enough that no sync of mail waits long behind it. */
 const pieceBytes = 256 * 1024;
-/**
- * After each piece: a file that is made in one go holds syncs of mail up for tens of milliseconds. It is made in a second instead, unless
- * mail has to do without.
- */
+/** After each piece: a file that is made in one go holds syncs of mail up for tens of milliseconds. */
 const pauseMs = 5;
+/** A file is to be there when this share of the last one is used; where it falls behind that there is no pause. */
+const readyShare = 0.5;
 /** A disk with less room than so many files gets none: all mail stays in the database, which takes no more than it needs. */
 const minFreeFiles = 8;
 /** After a file could not be made. */
@@ -42,8 +34,8 @@ export class RawFiles implements AsyncDisposable {
   #nextId: number;
   #making: Promise<void> | null = null;
   #retryAtMs = 0;
-  /** Mail has come that would have gone into the file that is being made. */
-  #isLate = false;
+  /** How much of the last file is used. */
+  #used = 0;
   /** The file that was looked at last for what it has left. */
   #cursor = 0;
   #isClosing = false;
@@ -66,15 +58,14 @@ export class RawFiles implements AsyncDisposable {
   }
 
   /**
-   * Has a file made and offered to the writer, as quickly as it goes where it is `late` already. While one is made, or shortly after that
-   * failed, nothing else is begun.
+   * Has a file made and offered to the writer, the sooner the more of the last one is `used`, from 0 to 1. While one is made, or shortly
+   * after that failed, nothing else is begun.
    */
-  want(need: RawFileNeed): void {
-    if (need === "late") this.#isLate = true;
+  want(used: number): void {
+    this.#used = used;
     if (this.#isClosing || this.#making !== null || performance.now() < this.#retryAtMs) return;
     this.#making = this.#make().finally(() => {
       this.#making = null;
-      this.#isLate = false;
     });
   }
 
@@ -105,8 +96,8 @@ export class RawFiles implements AsyncDisposable {
       }
       this.#zeros ??= pageAlignedBytes(pieceBytes);
       const path = rawFilePath(database, id);
-      const isUrgent = (): boolean => this.#isLate;
-      await makeRawFile(path, { fileBytes: sizes.fileBytes, zeros: this.#zeros, isUrgent });
+      const isBehind = (made: number): boolean => made * readyShare <= this.#used;
+      await makeRawFile(path, { fileBytes: sizes.fileBytes, zeros: this.#zeros, isBehind });
       writer.offerRawFile(id);
     } catch (error) {
       this.#retryAtMs = performance.now() + retryMs;
@@ -125,19 +116,20 @@ interface NewRawFile {
   fileBytes: number;
   /** One piece of it. */
   zeros: Buffer;
-  isUrgent(): boolean;
+  /** Whether more than this share of it should have been made by now. */
+  isBehind(made: number): boolean;
 }
 
 /**
  * Makes a file of zeros, synced like its entry in the directory: a sync of what is written over them later is of that alone, and never
  * of the file's size or place on the disk. Throws what the system says; nothing is left of it then.
  */
-async function makeRawFile(path: string, { fileBytes, zeros, isUrgent }: NewRawFile): Promise<void> {
+async function makeRawFile(path: string, { fileBytes, zeros, isBehind }: NewRawFile): Promise<void> {
   try {
     await using file = await openNew(path);
     for (let at = 0; at < fileBytes; at += zeros.length) {
       await writePiece(file, zeros, at);
-      if (!isUrgent()) await delay(pauseMs);
+      if (!isBehind(at / fileBytes)) await delay(pauseMs);
     }
     await file.sync();
     syncPath(dirname(path));

@@ -47,6 +47,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<cont
   const keeper = opened.use(new LogKeeper({ file: databaseFile, path: file, log: options.log }));
   const entries = new DirectoryCache();
   const foreignListeners = new Set<() => void>();
+  let rawFiles: RawFiles | null = null;
   const writer: WriterThread = await WriterThread.start({
     file,
     log: options.log,
@@ -54,11 +55,11 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<cont
     onCommit: (logBytes) => keeper.note(logBytes, () => writer.finishCheckpoint()),
     onChange: () => entries.refresh(),
     rawFiles: options.rawFiles,
-    onRawFileWanted: (need) => rawFiles?.want(need),
+    onRawFileWanted: (used) => rawFiles?.want(used),
   });
   opened.use(writer);
   const { rawFiles: sizes, log } = options;
-  const rawFiles = sizes === undefined ? null : opened.use(await RawFiles.open({ database: file, sizes, writer, log }));
+  if (sizes !== undefined) rawFiles = opened.use(await RawFiles.open({ database: file, sizes, writer, log }));
   // The files that the writer has just made are entries of the directory.
   syncPath(dataDir);
   const reader = opened.use(new Connection(file, { readOnly: true }));

@@ -1,6 +1,6 @@
 import type { ErrorName } from "../../errors.ts";
 import type { Operations } from "./operations.ts";
-import type { PlacedMail, RawFileNeed, RawFileSizes } from "./raw-file.ts";
+import type { PlacedMail, RawFileSizes } from "./raw-file.ts";
 
 /** What the calling thread sends to the writer. */
 export type ToWriter =
@@ -60,7 +60,7 @@ export type FromWriter =
   /** The database cannot be used: the thread is at its end. `reason` is for people. */
   | { kind: "unusable"; reason: string }
   /** One for each job, in order, after the sync. */
-  | { kind: "outcomes"; outcomes: Outcome[]; logBytes: number; rawFileNeed: RawFileNeed | null };
+  | { kind: "outcomes"; outcomes: Outcome[]; logBytes: number; rawFileNeed: number | null };
 
 export type Outcome =
   /** Of a mail: the ids of its recipients in their order, 0 where the mailbox is gone; of one recipient the id alone. */

@@ -4,7 +4,7 @@ import type { Logger } from "../../log.ts";
 import { maxUnparsedBytes, type CommittedMail, type NewMail, type NewMailRecipient } from "../store.ts";
 import type { Operations } from "./operations.ts";
 import { packJobs } from "./packed-jobs.ts";
-import type { RawFileNeed, RawFileSizes } from "./raw-file.ts";
+import type { RawFileSizes } from "./raw-file.ts";
 import type { FromWriter, Job, Outcome, ToWriter, WriterStart } from "./writer-messages.ts";
 
 export interface WriterThreadOptions {
@@ -18,8 +18,8 @@ export interface WriterThreadOptions {
   onForeignChange(): void;
   /** Left out where all raw mails stay in the database. */
   rawFiles?: RawFileSizes | undefined;
-  /** Called after each transaction while a raw file is needed. */
-  onRawFileWanted?(need: RawFileNeed): void;
+  /** Called after each transaction while a raw file is needed, with how much of the last one is used, from 0 to 1. */
+  onRawFileWanted?(used: number): void;
   /** The thread's code; the writer's own when absent. */
   script?: URL;
 }
