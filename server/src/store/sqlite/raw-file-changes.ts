@@ -48,8 +48,11 @@ interface Reclaiming {
 
 /** Where the next step goes on, and the files that nobody will read any more. */
 interface Reclaimed {
+  /** 0: all files were looked at. */
   cursor: number;
   gone: number[];
+  /** Files that will go later. */
+  dropped: number;
 }
 
 /**
@@ -64,7 +67,9 @@ export function reclaimRawFiles(connection: Connection, input: Reclaiming): Recl
     nowMs - lastReadsMs,
   );
   dropOldest(connection, nowMs);
-  return { cursor: thinOut(connection, input), gone };
+  const cursor = thinOut(connection, input);
+  const [dropped = 0] = connection.column<number>("SELECT count(*) FROM raw_file WHERE dropped_at IS NOT NULL");
+  return { cursor, gone, dropped };
 }
 
 interface FileRow {

@@ -36,8 +36,11 @@ export class RawFiles implements AsyncDisposable {
   #retryAtMs = 0;
   /** How much of the last file is used. */
   #used = 0;
-  /** The file that was looked at last for what it has left. */
+  /** The file that was looked at last for what it has left; 0: the next one is the first. */
   #cursor = 0;
+  /** Mails were deleted since the first file was looked at. */
+  #hasDeletions = true;
+  #isReclaiming = true;
   #isClosing = false;
 
   private constructor(options: RawFilesOptions, nextId: number) {
@@ -69,12 +72,24 @@ export class RawFiles implements AsyncDisposable {
     });
   }
 
-  /** One step towards giving back what deleted mails take. Answers the files that are gone: whoever has one open lets go of it. */
+  /** Mails may have been deleted: {@link reclaim} has to look at all files again. */
+  noteDeletions(): void {
+    this.#hasDeletions = true;
+    this.#isReclaiming = true;
+  }
+
+  /**
+   * One step towards giving back what deleted mails take; does nothing once all files were looked at since the last deletion. Answers
+   * the files that are gone: whoever has one open lets go of it.
+   */
   async reclaim(nowMs: number): Promise<readonly number[]> {
+    if (!this.#isReclaiming) return [];
     const { database, sizes, writer } = this.#options;
+    if (this.#cursor === 0) this.#hasDeletions = false;
     const step = { nowMs, cursor: this.#cursor, fileBytes: sizes.fileBytes };
-    const { cursor, gone } = await writer.call("reclaimRawFiles", step);
+    const { cursor, gone, dropped } = await writer.call("reclaimRawFiles", step);
     this.#cursor = cursor;
+    this.#isReclaiming = cursor !== 0 || dropped > 0 || this.#hasDeletions;
     // One that stays because of a crash here goes with the next start.
     for (const id of gone) rmSync(rawFilePath(database, id), { force: true });
     return gone;

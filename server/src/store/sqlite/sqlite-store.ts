@@ -51,7 +51,10 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<cont
   const writer: WriterThread = await WriterThread.start({
     file,
     log: options.log,
-    onForeignChange: () => foreignListeners.forEach((listener) => listener()),
+    onForeignChange: () => {
+      rawFiles?.noteDeletions();
+      foreignListeners.forEach((listener) => listener());
+    },
     onCommit: (logBytes) => keeper.note(logBytes, () => writer.finishCheckpoint()),
     onChange: () => entries.refresh(),
     rawFiles: options.rawFiles,
@@ -233,11 +236,11 @@ class SqliteStore implements contract.Store {
   }
 
   purge(input: { nowMs: number; limit: number }) {
-    return this.#parts.writer.call("purge", input);
+    return this.#noteGone(this.#parts.writer.call("purge", input));
   }
 
   trimMails(input: { userId: number; beforeMs: number; maxCount: number; limit: number }) {
-    return this.#parts.writer.call("trimMails", input);
+    return this.#noteGone(this.#parts.writer.call("trimMails", input));
   }
 
   async reclaim(nowMs: number): Promise<void> {
@@ -295,6 +298,12 @@ class SqliteStore implements contract.Store {
     reader[Symbol.dispose]();
     await writer[Symbol.asyncDispose]();
     databaseFile[Symbol.dispose]();
+  }
+
+  async #noteGone(going: Promise<number>): Promise<number> {
+    const gone = await going;
+    if (gone > 0) this.#parts.rawFiles?.noteDeletions();
+    return gone;
   }
 
   #read<Result>(read: (reader: Connection) => Result): Result {
