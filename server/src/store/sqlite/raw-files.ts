@@ -41,7 +41,7 @@ export class RawFiles implements AsyncDisposable {
   /** Mails were deleted since the first file was looked at. */
   #hasDeletions = true;
   #isReclaiming = true;
-  #isClosing = false;
+  readonly #stop = new AbortController();
 
   private constructor(options: RawFilesOptions, nextId: number) {
     this.#options = options;
@@ -66,7 +66,7 @@ export class RawFiles implements AsyncDisposable {
    */
   want(used: number): void {
     this.#used = used;
-    if (this.#isClosing || this.#making !== null || performance.now() < this.#retryAtMs) return;
+    if (this.#stop.signal.aborted || this.#making !== null || performance.now() < this.#retryAtMs) return;
     this.#making = this.#make().finally(() => {
       this.#making = null;
     });
@@ -95,14 +95,15 @@ export class RawFiles implements AsyncDisposable {
     return gone;
   }
 
-  /** Resolves when nothing is made any more. */
+  /** Gives up what is being made. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#isClosing = true;
+    this.#stop.abort();
     await this.#making;
   }
 
   async #make(): Promise<void> {
     const { database, sizes, log, writer } = this.#options;
+    const { signal } = this.#stop;
     const id = this.#nextId++;
     try {
       if (!(await hasRoom(dirname(database), sizes.fileBytes))) {
@@ -112,9 +113,10 @@ export class RawFiles implements AsyncDisposable {
       this.#zeros ??= pageAlignedBytes(pieceBytes);
       const path = rawFilePath(database, id);
       const isBehind = (made: number): boolean => made * readyShare <= this.#used;
-      await makeRawFile(path, { fileBytes: sizes.fileBytes, zeros: this.#zeros, isBehind });
+      await makeRawFile(path, { fileBytes: sizes.fileBytes, zeros: this.#zeros, isBehind, signal });
       writer.offerRawFile(id);
     } catch (error) {
+      if (this.#stop.signal.aborted) return;
       this.#retryAtMs = performance.now() + retryMs;
       log?.warn({ err: error }, "No file could be made for raw mails: they stay in the database");
     }
@@ -133,18 +135,21 @@ interface NewRawFile {
   zeros: Buffer;
   /** Whether more than this share of it should have been made by now. */
   isBehind(made: number): boolean;
+  /** Gives up once it is aborted. */
+  signal: AbortSignal;
 }
 
 /**
  * Makes a file of zeros, synced like its entry in the directory: a sync of what is written over them later is of that alone, and never
  * of the file's size or place on the disk. Throws what the system says; nothing is left of it then.
  */
-async function makeRawFile(path: string, { fileBytes, zeros, isBehind }: NewRawFile): Promise<void> {
+async function makeRawFile(path: string, { fileBytes, zeros, isBehind, signal }: NewRawFile): Promise<void> {
   try {
     await using file = await openNew(path);
     for (let at = 0; at < fileBytes; at += zeros.length) {
       await writePiece(file, zeros, at);
-      if (!isBehind(at / fileBytes)) await delay(pauseMs);
+      if (!isBehind(at / fileBytes)) await delay(pauseMs, undefined, { signal });
+      signal.throwIfAborted();
     }
     await file.sync();
     syncPath(dirname(path));
