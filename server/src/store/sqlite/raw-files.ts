@@ -134,7 +134,7 @@ interface NewRawFile {
   /** One piece of it. */
   zeros: Buffer;
   /** Whether more than this share of it should have been made by now. */
-  isBehind(made: number): boolean;
+  isBehind: (made: number) => boolean;
   /** Gives up once it is aborted. */
   signal: AbortSignal;
 }
