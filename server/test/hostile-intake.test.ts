@@ -113,7 +113,8 @@ test(`${mails} hostile mails over sockets hold nothing up and leave nothing behi
   const dataDir = join(directory.path, "data");
   const [ann] = await settleResidents(dataDir, ["ann"]);
   assert.ok(ann);
-  await using service = await startStrained({ dataDir });
+  // All mail goes through the log: the thread that copies it back, which holds 20 MB, is there from the first stretch on.
+  await using service = await startStrained({ dataDir, env: { CATMAILS_RAW_FILES_FROM: "0" } });
   const { smtp, http } = service.report;
   const random = new Random();
   t.diagnostic(`seed ${random.seed}`);
