@@ -3,9 +3,12 @@ import type { StrainReport } from "./strain-report.ts";
 import { until } from "./until.ts";
 
 /** A server that can be asked for its strain. */
-export function startStrained(options: Pick<ServiceProcessOptions, "dataDir">): Promise<ServiceProcess> {
+export function startStrained({
+  dataDir,
+  env,
+}: Pick<ServiceProcessOptions, "dataDir" | "env">): Promise<ServiceProcess> {
   const preload = new URL("./strain-report.ts", import.meta.url).href;
-  return ServiceProcess.start({ ...options, env: { NODE_OPTIONS: `--import=${preload}` } });
+  return ServiceProcess.start({ dataDir, env: { ...env, NODE_OPTIONS: `--import=${preload}` } });
 }
 
 /** What a server of {@link startStrained} holds after collecting its garbage, and how it held up its event loop since the last reading. */
