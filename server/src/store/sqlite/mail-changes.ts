@@ -15,8 +15,8 @@ interface LiveMailbox {
 }
 
 /**
- * Stores mails, in order, inside the writer's transaction. Those with a place have theirs in one file. The number of a user's next mail comes from the user's own
- * row, under the write lock and in the same transaction, so that ids become visible in increasing order.
+ * Stores mails, in order, inside the writer's transaction. Those with a place have theirs in one file. The number of a user's next
+ * mail comes from the user's own row, under the write lock and in the same transaction, so that ids become visible in increasing order.
  */
 export function insertMails(connection: Connection, mails: readonly PlacedMail[]): GivenIds[] {
   const mailboxes = new MailboxCheck(connection);

@@ -138,8 +138,10 @@ export class RawFileWriter implements Disposable {
     } catch (error) {
       if (!this.#isDirect || systemCodeOf(error) !== "EINVAL") throw error;
       this.#isDirect = false;
-      closeSync(file.handle);
+      // In this order: a handle that is closed, and stays in use where the next cannot be opened, may be somebody else's by then.
+      const before = file.handle;
       file.handle = this.#open(file.id);
+      closeSync(before);
       writeWhole(file.handle, bytes, at);
     }
   }

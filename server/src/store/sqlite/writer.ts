@@ -39,9 +39,17 @@ class Writer {
     this.#file = file;
     this.#connection = openForWriting(file);
     this.#rawFiles = rawFiles === null ? null : new RawFileWriter(file, rawFiles);
-    // Nobody knows any more how far the last one was written.
-    if (rawFiles !== null) endRawFiles(this.#connection, Number.MAX_SAFE_INTEGER);
+    if (rawFiles !== null) this.#endRawFiles(this.#connection);
     this.#lookTimer = setInterval(() => this.look(), lookIntervalMs);
+  }
+
+  /** Nobody knows any more how far the last one was written. A disk that is full keeps no server from starting: the next file ends it too. */
+  #endRawFiles(connection: Connection): void {
+    try {
+      endRawFiles(connection, Number.MAX_SAFE_INTEGER);
+    } catch {
+      // The next transaction says what is wrong.
+    }
   }
 
   take(message: ToWriter): void {
