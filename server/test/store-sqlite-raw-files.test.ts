@@ -7,9 +7,11 @@ import { describe, test } from "node:test";
 import { Connection } from "../src/store/sqlite/connection.ts";
 import { holdRawFiles, releaseRawFiles } from "../src/store/sqlite/raw-file-changes.ts";
 import { RawFileWriter } from "../src/store/sqlite/raw-file-writer.ts";
+import { RawFiles } from "../src/store/sqlite/raw-files.ts";
 import { rawFilePath, rawFilesBeside, type RawFileSizes } from "../src/store/sqlite/raw-file.ts";
 import { restoreSqlite } from "../src/store/sqlite/restore.ts";
 import { openSqliteStore } from "../src/store/sqlite/sqlite-store.ts";
+import { WriterThread } from "../src/store/sqlite/writer-thread.ts";
 import type { Store, User } from "../src/store/store.ts";
 import { openServed, smallRawFiles } from "./support/sqlite-engine.ts";
 import { newMailbox } from "./support/new-mailbox.ts";
@@ -106,6 +108,8 @@ class Served implements AsyncDisposable {
     this.#directory[Symbol.dispose]();
   }
 }
+
+const ignored = { onCommit: () => undefined, onChange: () => undefined, onForeignChange: () => undefined };
 
 const inFiles = "SELECT raw_file FROM message WHERE raw_file IS NOT NULL";
 const inDatabase = "SELECT message_id FROM raw UNION ALL SELECT id FROM message WHERE raw IS NOT NULL";
@@ -264,6 +268,48 @@ describe("raw files", () => {
       nowMs: now,
     } as const;
     assert.equal((await served.store.listMails(page)).length, 3);
+  });
+
+  test("go with their mails also where no more mail comes into files", async () => {
+    await using served = await Served.open(smallRawFiles);
+    const old = await served.deliver(90_000, 50_000, 10_000);
+    const [file] = served.values(inFiles) as number[];
+    await served.store[Symbol.asyncDispose]();
+    const rawFiles = { ...smallRawFiles, fromBytes: Infinity, aloneFromBytes: Infinity };
+    served.store = await openSqliteStore({ dataDir: served.dataDir, rawFiles });
+    const newer = await served.deliver(40_000, 40_000);
+    assert.equal(served.values(inDatabase).length, 2);
+    await served.assertReadable(old);
+    await served.keepNewest(2);
+    for (const laterMs of [0, 60_000]) await served.store.reclaim(now + laterMs);
+    assert.ok(file !== undefined && !served.files.includes(file));
+    assert.deepEqual(served.values("SELECT id FROM raw_file"), []);
+    await served.assertReadable(newer);
+  });
+
+  test("are not looked at again and again while nothing is deleted", async () => {
+    await using served = await Served.open(smallRawFiles);
+    await served.deliver(100_000);
+    await served.nextFile(160_000);
+    await served.store[Symbol.asyncDispose]();
+    let looks = 0;
+    await using writer = await WriterThread.start({ file: served.file, log: undefined, ...ignored });
+    const call: WriterThread["call"] = (name, input) => {
+      if (name === "reclaimRawFiles") looks++;
+      return writer.call(name, input);
+    };
+    const counted = { call, offerRawFile: () => undefined };
+    await using files = await RawFiles.open({ database: served.file, sizes: smallRawFiles, writer: counted });
+    const lookUntilNoMore = async (): Promise<number> => {
+      const before = looks;
+      for (let second = 0; second < 20; second++) await files.reclaim(now + second);
+      return looks - before;
+    };
+    assert.ok((await lookUntilNoMore()) < 20, "once through all files after a start");
+    assert.equal(await lookUntilNoMore(), 0);
+    files.noteDeletions();
+    assert.ok((await lookUntilNoMore()) > 0);
+    assert.equal(await lookUntilNoMore(), 0);
   });
 
   test("keep mails whose message has the number of one that was deleted", async () => {

@@ -82,7 +82,7 @@ export class Service implements AsyncDisposable {
     const metrics = new Metrics();
     const encryption = parts.use(await openCertificates(config, { log, metrics }));
     // The store's thread gets ready meanwhile: on two cores a start takes a quarter less.
-    const opening = openSqliteStore({ dataDir: config.data_dir, log, ...rawFiles(config) });
+    const opening = openSqliteStore({ dataDir: config.data_dir, log, rawFiles: rawFiles(config) });
     const loading = import("../http/server.ts");
     const store = parts.use(await opening);
     const setup = await setUp(store, {
@@ -129,9 +129,10 @@ export class Service implements AsyncDisposable {
   }
 }
 
-function rawFiles({ raw_files_from: fromBytes }: Config): { rawFiles?: RawFileSizes } {
-  if (fromBytes === 0) return {};
-  return { rawFiles: { fromBytes, aloneFromBytes: aloneTimes * fromBytes, fileBytes: usualFileBytes } };
+/** With 0 no mail comes into files any more; those that are there go with their mails as ever. */
+function rawFiles({ raw_files_from: from }: Config): RawFileSizes {
+  const fromBytes = from === 0 ? Number.POSITIVE_INFINITY : from;
+  return { fromBytes, aloneFromBytes: aloneTimes * fromBytes, fileBytes: usualFileBytes };
 }
 
 interface ServiceParts {

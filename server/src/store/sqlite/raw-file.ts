@@ -4,7 +4,7 @@ import type { NewMail } from "../store.ts";
 
 /** Which raw mails lie in files, and in what files. */
 export interface RawFileSizes {
-  /** Mails that come together go into a file where they have so many bytes; fewer stay in the database. */
+  /** Mails that come together go into a file where they have so many bytes; fewer stay in the database. `Infinity`: all do. */
   fromBytes: number;
   /** One mail alone goes into a file where it has so many: it would wait longer for a sync of its own than many do for one of theirs. */
   aloneFromBytes: number;

@@ -2,10 +2,12 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { settings } from "../../../src/settings.ts";
+import type { ServiceProcess } from "../../support/service-process.ts";
 import { TemporaryDirectory } from "../../support/temporary-directory.ts";
 import type { Fault, Trial } from "../fault.ts";
 import { addFindings, describeFindings, noFindings, type Findings } from "../findings.ts";
 import { hastyService } from "../hasty-entry.ts";
+import type { Load } from "../load.ts";
 import { listThroughApi } from "../read-back.ts";
 import { Rig } from "../rig.ts";
 
@@ -17,7 +19,7 @@ const recoversWithinMs = 5000;
 /** A file system that fills up, and is given room again under the running server. */
 export const fullDisk: Fault = {
   name: "full-disk",
-  about: `a file system of ${smallMiB} MiB runs full and is given room again, then a kill`,
+  about: `a file system of ${smallMiB} MiB runs full; a kill and a start on it; it is given room again, then a kill`,
   obstacle: () => (canMount() ? null : "only root may mount a small file system, and not everywhere"),
   times: (cycles) => Math.max(1, Math.round(cycles / 40)),
   inflict: (trial) => fillUp(trial),
@@ -44,24 +46,24 @@ async function fillUp(trial: Trial, entry?: string): Promise<Findings> {
 async function fillOnce(rig: Rig, disk: SmallDisk, entry?: string): Promise<{ broken: string[]; line: string }> {
   const broken: string[] = [];
   const smallMails = { CATMAILS_SMTP_MAX_MESSAGE_BYTES: "1048576" };
-  await using service = await rig.serve({
-    env: { ...smallMails, ...noFloor() },
-    ...(entry === undefined ? {} : { entry }),
-  });
-  const load = rig.load(service);
+  const env = { ...smallMails, ...noFloor() };
   if (entry !== undefined) {
+    await using hasty = await rig.serve({ env, entry });
+    const load = rig.load(hasty);
     await load.reaches(({ acknowledged }) => acknowledged >= 3000, patienceMs);
     disk.grow();
-    await rig.kill(service, load);
+    await rig.kill(hasty, load);
     return { broken, line: "filled" };
   }
-  // Small mails still fit where big ones do not, so it is full only after some time of refusing.
-  if (!(await load.reaches(({ delayed }) => delayed >= 500, patienceMs))) broken.push("the disk never was full");
-  for (const resident of rig.residents) {
-    const listed = await listThroughApi(service.report.http, resident).catch((error: unknown) => String(error));
-    if (typeof listed === "string") broken.push(`reading did not go on: ${listed}`);
-    else if (listed.length === 0) broken.push("nothing could be read");
+  {
+    await using filling = await rig.serve({ env });
+    const load = rig.load(filling);
+    broken.push(...(await findFull(rig, filling, load)));
+    await rig.kill(filling, load);
   }
+  await using service = await rig.serve({ env });
+  const load = rig.load(service);
+  broken.push(...(await findFull(rig, service, load)));
   const { acknowledged } = load;
   disk.grow();
   const grownMs = performance.now();
@@ -72,8 +74,21 @@ async function fillOnce(rig: Rig, disk: SmallDisk, entry?: string): Promise<{ br
   await rig.kill(service, load);
   return {
     broken,
-    line: `full after ${acknowledged} mails, taking mail ${recoveredMs.toFixed(0)} ms after there was room`,
+    line: `full, started again on it, taking mail ${recoveredMs.toFixed(0)} ms after there was room`,
   };
+}
+
+/** What is wrong with a server whose disk is full: all that was stored has to be read as ever. */
+async function findFull(rig: Rig, service: ServiceProcess, load: Load): Promise<string[]> {
+  const broken: string[] = [];
+  // Small mails still fit where big ones do not, so it is full only after some time of refusing.
+  if (!(await load.reaches(({ delayed }) => delayed >= 500, patienceMs))) broken.push("the disk never was full");
+  for (const resident of rig.residents) {
+    const listed = await listThroughApi(service.report.http, resident).catch((error: unknown) => String(error));
+    if (typeof listed === "string") broken.push(`reading did not go on: ${listed}`);
+    else if (listed.length === 0) broken.push("nothing could be read");
+  }
+  return broken;
 }
 
 /** A server may refuse mail long before a disk is full; on a disk as small as this one it would never take any. */
