@@ -67,14 +67,14 @@ export class AccessControl {
     return { publicId, userId, reach: ingest, mailboxIds };
   }
 
-  #keep(key: string, digest: Buffer): void {
-    if (this.#digests.size >= maxDigests && !this.#digests.has(key)) this.#digests.clear();
-    this.#digests.set(key, digest);
-  }
-
   /** What the addresses of a `mail` parameter stand for; throws like {@link resolveFilters}. */
   resolve(access: Access, addresses: readonly string[]): Promise<MailFilter[]> {
     return resolveFilters(this.#store, access, addresses);
+  }
+
+  #keep(key: string, digest: Buffer): void {
+    if (this.#digests.size >= maxDigests && !this.#digests.has(key)) this.#digests.clear();
+    this.#digests.set(key, digest);
   }
 }
 
